@@ -1,0 +1,107 @@
+package rtc
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/pion/webrtc/v4"
+
+	"doorbell/signaling"
+)
+
+// do carries out one command of the call.
+func (d *Door) do(command Command) {
+	switch c := command.(type) {
+	case Offer:
+		p := d.open(c.Peer, c.Name, c.Call)
+		p.work.put(p.offer)
+	case Answer:
+		d.answer(d.open(c.Peer, c.Name, c.Call))
+	case Renegotiate:
+		if p := d.peers[c.Peer]; p != nil {
+			d.answer(p)
+		}
+	case Refuse:
+		d.log.Warn("turned a phone away", "phone", c.Name, "reason", c.Reason)
+		_ = d.send(signaling.Message{Type: signaling.TypeLeave, Name: c.Name, Call: c.Call, Reason: c.Reason})
+	case Talk:
+		if p := d.peers[c.Peer]; p != nil {
+			p.talk.Store(c.On)
+		}
+	case Press:
+		if p := d.peers[c.Peer]; p != nil {
+			_ = d.send(signaling.Message{
+				Type: signaling.TypePress, Name: p.name, Call: p.call, Ring: c.Ring, Reason: c.Reason, By: c.By,
+			})
+		}
+	case Close:
+		d.close(c)
+	case StartTimer:
+		d.timed = c.Call
+		d.timer.Reset(d.options.RingTimeout)
+	case StopTimer:
+		d.timer.Stop()
+	case Began:
+		d.log.Info("the button was pressed", "visit", c.Call, "phones", len(d.call.here))
+	case Ended:
+		d.log.Info("the visit is over", "visit", c.Call, "outcome", c.Outcome, "by", c.By)
+		if d.options.Visit != nil {
+			d.options.Visit(c)
+		}
+	}
+}
+
+// open makes a peer and starts its goroutine.
+func (d *Door) open(id PeerID, name, call string) *peer {
+	log := d.log.With("phone", name, "call", call)
+	if visit := d.call.Visit(); visit != "" {
+		log = log.With("visit", visit)
+	}
+	p := &peer{
+		id: id, name: name, call: call,
+		network: d.network,
+		join:    d.options.Join,
+		wantKey: d.keys.want,
+		post:    func(n note) { d.mail.put(n) },
+		log:     log,
+		work:    newQueue[func() error](),
+		video:   newOutlet(d.video),
+		audio:   newOutlet(d.audio),
+	}
+	ctx, cancel := context.WithCancel(d.ctx)
+	d.peers[id], d.stops[id] = p, cancel
+	d.running.Go(func() { p.run(ctx) })
+	log.Debug("connection opened")
+	return p
+}
+
+// answer lets the peer answer the offer that is being handled.
+func (d *Door) answer(p *peer) {
+	offer, err := parseDescription(d.offer.Offer, webrtc.SDPTypeOffer)
+	if err != nil {
+		d.mail.put(peerFailed{p, err})
+		return
+	}
+	p.fingerprint = fingerprintOf(offer.SDP)
+	p.work.put(func() error { return p.answer(offer) })
+}
+
+// close ends a peer; its goroutine closes the connection behind the loop's back.
+func (d *Door) close(c Close) {
+	p := d.peers[c.Peer]
+	if p == nil {
+		return
+	}
+	delete(d.peers, c.Peer)
+	d.stops[c.Peer]()
+	delete(d.stops, c.Peer)
+	p.log.Info("connection closed", "reason", c.Reason, "by", c.By)
+	if c.Reason == "" {
+		return
+	}
+	m := signaling.Message{Type: signaling.TypeLeave, Name: p.name, Call: p.call, Reason: c.Reason, By: c.By}
+	if p.failure != nil {
+		m.Message = fmt.Sprintf("%v", p.failure)
+	}
+	_ = d.send(m)
+}

@@ -1,0 +1,238 @@
+package rtc
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"doorbell/signaling"
+)
+
+// Options make a door. The zero value of a field is its default.
+type Options struct {
+	Call CallOptions
+	// RingTimeout is how long a press rings. 0: 30 s.
+	RingTimeout time.Duration
+	ICE         ICEOptions
+	// Video and Audio are what the door sends; nil: it has none.
+	Video VideoSource
+	Audio AudioSource
+	// Join adds a phone's voice to the loudspeaker; nil: the door has none.
+	Join JoinVoice
+	// KeepVideo keeps the camera open while nobody looks, for the fastest first
+	// picture.
+	KeepVideo bool
+	// Light is called when ringing begins and ends; nil: nothing shows it. It
+	// must not block.
+	Light func(on bool)
+	// Visit is called when a visit has ended; nil: nobody cares. It must not block.
+	Visit func(Ended)
+	// Send passes a message to the relay without blocking.
+	Send func(signaling.Message) error
+	// Logger is where it logs; nil: slog.Default().
+	Logger *slog.Logger
+}
+
+// Door rings phones, answers their calls, and owns every connection. All of its
+// state is owned by Run; every other method only posts to it.
+type Door struct {
+	// Fixed after New.
+	options Options
+	log     *slog.Logger
+	mail    *queue[note]
+
+	// Owned by Run.
+	ctx     context.Context // ends the peers
+	call    *Call
+	network *network
+	peers   map[PeerID]*peer
+	stops   map[PeerID]context.CancelFunc
+	running sync.WaitGroup
+	timer   *time.Timer
+	timed   string // the visit that timer is for
+	lit     bool
+	online  bool
+	devices map[string]DeviceState
+	video   *fanout
+	audio   *fanout
+	keys    *keyRequests
+	feeds   []*feed
+	offer   *signaling.Message // while an offer is handled
+}
+
+// note is something posted to the loop.
+type note interface{ handle(*Door) }
+
+// New makes a door at which nothing runs yet.
+func New(options Options) *Door {
+	if options.RingTimeout == 0 {
+		options.RingTimeout = 30 * time.Second
+	}
+	if options.Logger == nil {
+		options.Logger = slog.Default()
+	}
+	d := &Door{
+		options: options,
+		log:     options.Logger,
+		mail:    newQueue[note](),
+		call:    NewCall(options.Call),
+		peers:   map[PeerID]*peer{},
+		stops:   map[PeerID]context.CancelFunc{},
+		devices: map[string]DeviceState{camera: DeviceNone, microphone: DeviceNone, speaker: DeviceNone},
+	}
+	if options.Join != nil {
+		d.devices[speaker] = DeviceIdle
+	}
+	d.setUpFeeds()
+	return d
+}
+
+// The devices' names in status and log.
+const (
+	camera     = "camera"
+	microphone = "microphone"
+	speaker    = "speaker"
+)
+
+func (d *Door) setUpFeeds() {
+	d.keys = newKeyRequests(func() {})
+	if source := d.options.Video; source != nil {
+		d.devices[camera] = DeviceIdle
+		d.keys = newKeyRequests(source.RequestKeyFrame)
+		d.feeds = append(d.feeds, newFeed(camera, d.log, d.deviceNotifier(camera), func() { d.video.stopped() }, d.runVideo))
+	}
+	if d.options.Audio != nil {
+		d.devices[microphone] = DeviceIdle
+		d.feeds = append(d.feeds, newFeed(microphone, d.log, d.deviceNotifier(microphone), func() {}, d.runAudio))
+	}
+	d.video = newVideoFanout(d.keys.want)
+	d.audio = newAudioFanout()
+}
+
+func (d *Door) deviceNotifier(name string) func(DeviceState) {
+	return func(state DeviceState) { d.mail.put(deviceChanged{name, state}) }
+}
+
+// runVideo streams the camera into the fan-out. Timestamps count from the
+// capture of each picture.
+func (d *Door) runVideo(ctx context.Context, delivering func()) error {
+	epoch := time.Now()
+	var once sync.Once
+	return d.options.Video.Stream(ctx, func(accessUnit []byte, key bool, captured time.Time) {
+		once.Do(delivering)
+		d.video.write(accessUnit, key, uint32(captured.Sub(epoch)*videoClock/time.Second))
+	})
+}
+
+func (d *Door) runAudio(ctx context.Context, delivering func()) error {
+	epoch := time.Now()
+	var once sync.Once
+	var next time.Duration // since epoch, of the packet to come
+	return d.options.Audio.Stream(ctx, func(packet []byte, duration time.Duration, captured time.Time) {
+		once.Do(delivering)
+		// Opus timestamps count samples (RFC 7587 section 4.1); only a real gap in
+		// the capture moves them on.
+		if at := captured.Sub(epoch); at-next > 4*duration {
+			next = at
+		}
+		d.audio.write(packet, false, uint32(next*audioClock/time.Second))
+		next += duration
+	})
+}
+
+// Run is the door, until ctx ends: then every phone is told, and all that was
+// started has ended when it returns. It fails at once if the media port is
+// taken.
+func (d *Door) Run(ctx context.Context) error {
+	network, err := newNetwork(d.options.ICE, d.log)
+	if err != nil {
+		return err
+	}
+	d.network = network
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	d.ctx = inner
+	d.timer = time.NewTimer(time.Hour)
+	d.timer.Stop()
+	for _, f := range d.feeds {
+		d.running.Go(func() { f.run(inner) })
+	}
+	d.running.Go(func() { d.keys.run(inner) })
+	d.demand()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-d.timer.C:
+			d.handle(TimedOut{Call: d.timed})
+		case <-d.mail.ready:
+			for _, n := range d.mail.take() {
+				n.handle(d)
+			}
+		}
+	}
+	d.handle(Closed{})
+	cancel()
+	d.running.Wait()
+	d.timer.Stop()
+	return errors.Join(ctx.Err(), network.close())
+}
+
+// Press is a press of the button at that time. It never blocks.
+func (d *Door) Press(at time.Time) { d.mail.put(pressed{at}) }
+
+// HangUp ends the ring or call that is running, and every look at the door.
+func (d *Door) HangUp() { d.mail.put(hungUp{}) }
+
+// SpeakerState says what the loudspeaker does, for the phones to be told.
+func (d *Door) SpeakerState(state DeviceState) { d.mail.put(deviceChanged{speaker, state}) }
+
+// Message takes a message from the relay. It never blocks.
+func (d *Door) Message(m signaling.Message) { d.mail.put(received{m}) }
+
+// Down says that the relay can't be reached. It never blocks.
+func (d *Door) Down(err error) { d.mail.put(relayDown{err}) }
+
+// handle moves the call on and does what it says.
+func (d *Door) handle(event Event) {
+	for _, command := range d.call.Handle(event) {
+		d.do(command)
+	}
+	d.demand()
+	if ringing := d.call.Ringing(); ringing != d.lit {
+		d.lit = ringing
+		if d.options.Light != nil {
+			d.options.Light(ringing)
+		}
+	}
+}
+
+// demand opens and closes the devices as the call needs them.
+func (d *Door) demand() {
+	busy := d.call.Busy() && !d.call.closed
+	for _, f := range d.feeds {
+		f.want(busy || f.name == camera && d.options.KeepVideo && !d.call.closed)
+	}
+}
+
+// send passes a message on; one that can't be sent is logged, since the relay's
+// return brings the state up to date.
+func (d *Door) send(m signaling.Message) error {
+	err := d.options.Send(m)
+	if err != nil {
+		d.log.Debug("message not sent", "type", m.Type, "to", m.Name, "error", err)
+	}
+	return err
+}
+
+func newCallID() string { return rand.Text() }
+
+func mustJSON(v any) json.RawMessage {
+	raw, err := json.Marshal(v)
+	if err != nil { // descriptions and candidates are strings and numbers
+		panic(err)
+	}
+	return raw
+}

@@ -1,0 +1,100 @@
+package rtc
+
+import (
+	"sync"
+
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+)
+
+// mtu bounds an RTP payload so that the packet fits an Ethernet frame with
+// IPv6, UDP, TURN and SRTP around it.
+const mtu = 1200
+
+// fanout sends one encoded stream to every phone. It packetizes each access
+// unit once; each phone has an [outlet] with sequence numbers of its own, so
+// that a newcomer can be given a picture of its own.
+//
+// webrtc.TrackLocalStaticSample shares one sequence among all: a phone that
+// comes late would see the stream begin amid a group of pictures.
+type fanout struct {
+	// Fixed after newFanout.
+	kind      webrtc.RTPCodecType
+	match     func(webrtc.RTPCodecParameters) bool
+	payloader rtp.Payloader
+	// wantKey is called, without mu, when somebody needs a key frame.
+	wantKey func()
+
+	mu      sync.Mutex // guards what follows, and the outlets' own
+	outlets map[*outlet]struct{}
+	key     [][]byte // payloads of the newest key frame; video only
+	stale   bool     // delta frames have followed it
+	last    uint32   // timestamp of the newest frame
+}
+
+func newFanout(kind webrtc.RTPCodecType, payloader rtp.Payloader, match func(webrtc.RTPCodecParameters) bool, wantKey func()) *fanout {
+	return &fanout{
+		kind:      kind,
+		match:     match,
+		payloader: payloader,
+		wantKey:   wantKey,
+		outlets:   map[*outlet]struct{}{},
+	}
+}
+
+// write sends one access unit or packet to everybody who is open. timestamp
+// counts the codec's clock.
+func (f *fanout) write(frame []byte, key bool, timestamp uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	payloads := f.payloader.Payload(mtu, frame)
+	f.last = timestamp
+	if f.kind == webrtc.RTPCodecTypeVideo {
+		f.stale = !key
+		if key {
+			f.key = payloads
+		}
+	}
+	for o := range f.outlets {
+		if o.waits && !key {
+			continue
+		}
+		o.waits = false
+		o.send(payloads, timestamp)
+	}
+}
+
+// stopped forgets the newest key frame: after a pause it would show the past.
+func (f *fanout) stopped() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.key = nil
+	for o := range f.outlets {
+		o.waits = f.kind == webrtc.RTPCodecTypeVideo
+	}
+}
+
+// open lets the outlet send, now that its connection stands. A picture is
+// there at once if one is known; what moves follows with the next key frame.
+func (f *fanout) open(o *outlet) {
+	f.mu.Lock()
+	f.outlets[o] = struct{}{}
+	video := f.kind == webrtc.RTPCodecTypeVideo
+	o.waits = video
+	if video && f.key != nil {
+		o.send(f.key, f.last)
+		o.waits = f.stale
+	}
+	waits := o.waits
+	f.mu.Unlock()
+	if waits {
+		f.wantKey()
+	}
+}
+
+// close takes the outlet off.
+func (f *fanout) close(o *outlet) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.outlets, o)
+}

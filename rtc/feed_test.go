@@ -1,0 +1,105 @@
+package rtc
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestKeyRequestsMerge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var asked []time.Duration
+		k := newKeyRequests(func() { asked = append(asked, time.Since(start)) })
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { k.run(ctx) })
+		for range 100 { // a phone every 10 ms
+			k.want()
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		cancel()
+		running.Wait()
+		want := []time.Duration{0, keyInterval, 2 * keyInterval, 3 * keyInterval, 4 * keyInterval}
+		if !slices.Equal(asked, want) {
+			t.Errorf("key frames were asked for at %v, want %v", asked, want)
+		}
+	})
+}
+
+// TestFeedRetries watches a device that fails at every start: it is tried
+// again, later each time, and not once more after nobody wants it.
+func TestFeedRetries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var opened []time.Duration
+		var states []DeviceState
+		f := newFeed("camera", slog.New(slog.DiscardHandler),
+			func(s DeviceState) { states = append(states, s) }, func() {},
+			func(context.Context, func()) error {
+				opened = append(opened, time.Since(start))
+				return errors.New("no such device")
+			})
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { f.run(ctx) })
+		f.want(true)
+		time.Sleep(6 * time.Second)
+		f.want(false)
+		time.Sleep(time.Minute)
+		cancel()
+		running.Wait()
+		ms := time.Millisecond
+		want := []time.Duration{0, 250 * ms, 750 * ms, 1750 * ms, 3750 * ms, 5750 * ms}
+		if !slices.Equal(opened, want) {
+			t.Errorf("opened at %v, want %v", opened, want)
+		}
+		if states[0] != DeviceLost || states[len(states)-1] != DeviceIdle {
+			t.Errorf("states %v", states)
+		}
+	})
+}
+
+// TestFeedStops closes a device in the middle of a stream.
+func TestFeedStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		running, opened := false, 0
+		f := newFeed("camera", slog.New(slog.DiscardHandler), func(DeviceState) {}, func() { running = false },
+			func(ctx context.Context, delivering func()) error {
+				running = true
+				opened++
+				delivering()
+				<-ctx.Done()
+				return ctx.Err()
+			})
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { f.run(ctx) })
+		for range 3 {
+			f.want(true)
+			f.want(true)
+			synctest.Wait()
+			if !running {
+				t.Fatal("wanted, but not open")
+			}
+			f.want(false)
+			synctest.Wait()
+			if running {
+				t.Fatal("not wanted, but open")
+			}
+		}
+		f.want(true)
+		synctest.Wait()
+		cancel()
+		all.Wait()
+		if running || opened != 4 {
+			t.Errorf("running %t after %d openings, want false after 4", running, opened)
+		}
+	})
+}

@@ -1,0 +1,39 @@
+package rtc
+
+import (
+	"context"
+	"time"
+)
+
+// VideoSource is a camera that gives H.264.
+type VideoSource interface {
+	// Stream opens the camera and passes each access unit (Annex B, Constrained
+	// Baseline, parameter sets before each key frame) to sink until ctx ends or
+	// the camera fails. The slice is valid only during the call. Stream may be
+	// called again after it has returned.
+	Stream(ctx context.Context, sink func(accessUnit []byte, key bool, captured time.Time)) error
+	// RequestKeyFrame asks for a key frame soon. It never blocks.
+	RequestKeyFrame()
+}
+
+// AudioSource is a microphone that gives Opus at 48 kHz.
+type AudioSource interface {
+	// Stream passes each packet to sink until ctx ends or the microphone fails.
+	Stream(ctx context.Context, sink func(packet []byte, duration time.Duration, captured time.Time)) error
+}
+
+// JoinVoice adds one phone's voice to the loudspeaker. The first function takes
+// its RTP packets (Opus, 48 kHz timestamps) and never blocks; the second takes
+// it off again.
+type JoinVoice func() (receive func(sequence uint16, timestamp uint32, opus []byte), leave func())
+
+// DeviceState is what a device does, in the words of the `status` message.
+type DeviceState string
+
+// The states of a device.
+const (
+	DeviceNone DeviceState = "none" // there is none in the configuration
+	DeviceIdle DeviceState = "idle" // nobody needs it
+	DeviceOK   DeviceState = "ok"   // it delivers
+	DeviceLost DeviceState = "lost" // it failed and is tried again
+)

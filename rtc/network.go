@@ -1,0 +1,176 @@
+package rtc
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/rtp/codecs"
+	"github.com/pion/webrtc/v4"
+)
+
+// ICEOptions say how phones reach the door's media.
+type ICEOptions struct {
+	// Port is used for UDP and TCP. 0: any free port.
+	Port int
+	// Loopback lets media flow over loopback too, for trials on one machine.
+	// Danger: a candidate could then point checks at this machine's own ports.
+	Loopback bool
+	// Servers are STUN and TURN servers. None: nobody outside is contacted.
+	Servers []webrtc.ICEServer
+}
+
+const (
+	// A connection that hears nothing is shown as disconnected after
+	// iceDisconnected and given up iceFailed later; in between the phone may
+	// bring it back by an ICE restart.
+	iceDisconnected = 4 * time.Second
+	iceFailed       = 20 * time.Second
+	iceKeepAlive    = 2 * time.Second
+
+	// tcpWriteBuffer bounds what waits for one phone that is connected over TCP,
+	// in bytes; past it packets are dropped instead of holding up the others.
+	tcpWriteBuffer = 1 << 20
+)
+
+// network makes peer connections that share one port.
+type network struct {
+	// Fixed after newNetwork.
+	api    *webrtc.API
+	config webrtc.Configuration
+	udp    *mediaPort
+	tcp    *ice.TCPMuxDefault
+}
+
+func newNetwork(options ICEOptions, log *slog.Logger) (*network, error) {
+	if err := CheckPort(options.Port); err != nil {
+		return nil, err
+	}
+	logs := pionLogs{log}
+	udp, err := newMediaPort(options.Port, options.Loopback, logs.NewLogger("ice"))
+	if err != nil {
+		return nil, fmt.Errorf("%w (is another doorbell running? else set ice.port)", err)
+	}
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: udp.port})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening TCP port %d for media: %w (set ice.port)", udp.port, err), udp.Close())
+	}
+	n := &network{udp: udp, tcp: ice.NewTCPMuxDefault(ice.TCPMuxParams{
+		Listener: listener, Logger: logs.NewLogger("ice"), ReadBufferSize: 64, WriteBufferSize: tcpWriteBuffer,
+	})}
+	if err := n.build(options, logs); err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	return n, nil
+}
+
+// build makes the API and the configuration of all connections.
+func (n *network) build(options ICEOptions, logs pionLogs) error {
+	media, interceptors, err := codecsOf()
+	if err != nil {
+		return err
+	}
+	var settings webrtc.SettingEngine
+	settings.LoggerFactory = logs
+	settings.SetICEUDPMux(n.udp)
+	settings.SetICETCPMux(n.tcp)
+	settings.SetNetworkTypes([]webrtc.NetworkType{
+		webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6, webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6,
+	})
+	settings.DisableActiveTCP(true) // phones come to the door, never the other way round
+	settings.SetICETimeouts(iceDisconnected, iceFailed, iceKeepAlive)
+	// A phone hides its address behind an mDNS name until its page has the
+	// microphone; it is then found by its own checks (peer-reflexive), for which
+	// pion would wait a second.
+	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	settings.SetPrflxAcceptanceMinWait(0)
+	settings.SetHostAcceptanceMinWait(0)
+	settings.SetIncludeLoopbackCandidate(options.Loopback)
+	settings.SetIPFilter(func(ip net.IP) bool { return usableIP(ip, options.Loopback) })
+	settings.SetRemoteIPFilter(func(ip net.IP) bool { return usableIP(ip, options.Loopback) })
+	n.api = webrtc.NewAPI(
+		webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(interceptors), webrtc.WithSettingEngine(settings),
+	)
+	// One certificate for all connections of this process: making one takes a Pi
+	// longer than the rest of the log-in.
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("making the DTLS key: %w", err)
+	}
+	certificate, err := webrtc.GenerateCertificate(key)
+	if err != nil {
+		return fmt.Errorf("making the DTLS certificate: %w", err)
+	}
+	n.config = webrtc.Configuration{Certificates: []webrtc.Certificate{*certificate}, ICEServers: options.Servers}
+	return nil
+}
+
+func usableIP(ip net.IP, loopback bool) bool {
+	addr, ok := netip.AddrFromSlice(ip)
+	return ok && usable(addr.Unmap(), loopback)
+}
+
+func (n *network) close() error {
+	return errors.Join(n.tcp.Close(), n.udp.Close())
+}
+
+// h264 is what the door sends: Constrained Baseline, level 3.1, which every
+// browser takes (RFC 7742 section 6.2), in packetization mode 1 (RFC 6184
+// section 6.3).
+const h264 = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
+
+func isH264(codec webrtc.RTPCodecParameters) bool { return codec.MimeType == webrtc.MimeTypeH264 }
+func isOpus(codec webrtc.RTPCodecParameters) bool { return codec.MimeType == webrtc.MimeTypeOpus }
+
+// codecsOf registers what the door speaks, and nothing else.
+func codecsOf() (*webrtc.MediaEngine, *interceptor.Registry, error) {
+	media := &webrtc.MediaEngine{}
+	feedback := []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}}
+	video := []webrtc.RTPCodecParameters{
+		{PayloadType: 102, RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeH264, ClockRate: videoClock, SDPFmtpLine: h264, RTCPFeedback: feedback,
+		}},
+		{PayloadType: 103, RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeRTX, ClockRate: videoClock, SDPFmtpLine: "apt=102",
+		}},
+	}
+	for _, codec := range video {
+		if err := media.RegisterCodec(codec, webrtc.RTPCodecTypeVideo); err != nil {
+			return nil, nil, fmt.Errorf("registering %s: %w", codec.MimeType, err)
+		}
+	}
+	opus := webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{
+		MimeType: webrtc.MimeTypeOpus, ClockRate: audioClock, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+	}}
+	if err := media.RegisterCodec(opus, webrtc.RTPCodecTypeAudio); err != nil {
+		return nil, nil, fmt.Errorf("registering Opus: %w", err)
+	}
+	playout := webrtc.RTPHeaderExtensionCapability{URI: playoutDelayURI}
+	if err := media.RegisterHeaderExtension(playout, webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverDirectionSendonly); err != nil {
+		return nil, nil, fmt.Errorf("registering the playout delay: %w", err)
+	}
+	interceptors := &interceptor.Registry{}
+	if err := webrtc.ConfigureNack(media, interceptors); err != nil {
+		return nil, nil, fmt.Errorf("setting up retransmission: %w", err)
+	}
+	if err := webrtc.ConfigureRTCPReports(interceptors); err != nil {
+		return nil, nil, fmt.Errorf("setting up reports: %w", err)
+	}
+	return media, interceptors, nil
+}
+
+func newVideoFanout(wantKey func()) *fanout {
+	return newFanout(webrtc.RTPCodecTypeVideo, &codecs.H264Payloader{}, isH264, wantKey)
+}
+
+func newAudioFanout() *fanout {
+	return newFanout(webrtc.RTPCodecTypeAudio, &codecs.OpusPayloader{}, isOpus, func() {})
+}

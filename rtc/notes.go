@@ -1,0 +1,279 @@
+package rtc
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/pion/webrtc/v4"
+
+	"doorbell/signaling"
+)
+
+type (
+	pressed       struct{ at time.Time }
+	hungUp        struct{}
+	deviceChanged struct {
+		name  string
+		state DeviceState
+	}
+	peerDescribed struct {
+		peer        *peer
+		description webrtc.SessionDescription
+	}
+	peerCandidate struct {
+		peer      *peer
+		candidate webrtc.ICECandidateInit
+	}
+	peerConnected struct{ peer *peer }
+	peerFailed    struct {
+		peer *peer
+		err  error
+	}
+)
+
+func (n pressed) handle(d *Door) { d.handle(Pressed{Call: newCallID(), At: n.at}) }
+
+func (hungUp) handle(d *Door) { d.handle(HungUp{Reason: ReasonHangup}) }
+
+// handle tells the phones what the device does, where it is worth telling.
+func (n deviceChanged) handle(d *Door) {
+	if d.devices[n.name] == n.state {
+		return
+	}
+	d.devices[n.name] = n.state
+	d.log.Debug("device", "device", n.name, "state", n.state)
+	if n.state == DeviceIdle {
+		return
+	}
+	for _, p := range d.peers {
+		if p.described {
+			d.tellStatus(p)
+		}
+	}
+}
+
+// tellStatus says what the door's devices do; an idle one is about to work.
+func (d *Door) tellStatus(p *peer) {
+	state := func(name string) string {
+		if d.devices[name] == DeviceIdle {
+			return string(DeviceOK)
+		}
+		return string(d.devices[name])
+	}
+	_ = d.send(signaling.Message{
+		Type: signaling.TypeStatus, Name: p.name, Call: p.call,
+		Camera: state(camera), Microphone: state(microphone), Speaker: state(speaker),
+	})
+}
+
+// handle sends the door's own offer or answer to the phone.
+func (n peerDescribed) handle(d *Door) {
+	if d.peers[n.peer.id] == nil {
+		return
+	}
+	m := signaling.Message{Name: n.peer.name, Call: n.peer.call}
+	if n.description.Type == webrtc.SDPTypeOffer {
+		m.Type, m.Offer, m.Ring = signaling.TypeOffer, mustJSON(n.description), true
+	} else {
+		m.Type, m.Answer = signaling.TypeAnswer, mustJSON(n.description)
+	}
+	if err := d.send(m); err != nil {
+		d.handle(Failed{Peer: n.peer.id})
+		return
+	}
+	n.peer.described = true
+	for _, candidate := range n.peer.found {
+		d.sendCandidate(n.peer, candidate)
+	}
+	n.peer.found = nil
+	if d.unwell() {
+		d.tellStatus(n.peer)
+	}
+}
+
+// unwell reports whether a phone has to be told of a device.
+func (d *Door) unwell() bool {
+	for _, state := range d.devices {
+		if state == DeviceLost || state == DeviceNone {
+			return true
+		}
+	}
+	return false
+}
+
+// handle sends a way to the door; the description goes first.
+func (n peerCandidate) handle(d *Door) {
+	switch {
+	case d.peers[n.peer.id] == nil:
+	case n.peer.described:
+		d.sendCandidate(n.peer, n.candidate)
+	default:
+		n.peer.found = append(n.peer.found, n.candidate)
+	}
+}
+
+func (d *Door) sendCandidate(p *peer, candidate webrtc.ICECandidateInit) {
+	_ = d.send(signaling.Message{Type: signaling.TypeCandidate, Name: p.name, Call: p.call, Candidate: mustJSON(candidate)})
+}
+
+func (n peerConnected) handle(d *Door) {
+	if d.peers[n.peer.id] == nil {
+		return
+	}
+	if !n.peer.connected {
+		n.peer.connected = true
+		n.peer.log.Info("phone connected")
+	}
+	d.handle(Connected{Peer: n.peer.id})
+}
+
+func (n peerFailed) handle(d *Door) {
+	if d.peers[n.peer.id] == nil {
+		return
+	}
+	n.peer.failure = n.err
+	n.peer.log.Warn("connection to the phone failed", "error", n.err)
+	d.handle(Failed{Peer: n.peer.id})
+}
+
+// received is a message from the relay.
+type received struct{ message signaling.Message }
+
+func (n received) handle(d *Door) {
+	m := n.message
+	switch m.Type {
+	case signaling.TypeLogin:
+		d.loggedIn(m)
+	case signaling.TypePresence:
+		d.presence(m)
+	case signaling.TypeOffer:
+		d.offered(m)
+	case signaling.TypeAnswer:
+		d.answered(m)
+	case signaling.TypeCandidate:
+		d.candidate(m)
+	case signaling.TypeAccept:
+		if p := d.lookup(m); p != nil {
+			d.handle(Accepted{Peer: p.id})
+		}
+	case signaling.TypeLeave:
+		if p := d.lookup(m); p != nil {
+			d.handle(Left{Peer: p.id, Reason: m.Reason})
+		}
+	case signaling.TypeError:
+		d.failed(m)
+	}
+}
+
+// lookup finds the connection that a message is about. A base client names no
+// call, a base relay no sender; then there is only one that it can be.
+func (d *Door) lookup(m signaling.Message) *peer {
+	var found *peer
+	for _, p := range d.peers {
+		switch {
+		case m.Name != "" && p.name != m.Name, m.Call != "" && p.call != m.Call:
+		case found != nil:
+			return nil // ambiguous
+		default:
+			found = p
+		}
+	}
+	return found
+}
+
+func (d *Door) loggedIn(m signaling.Message) {
+	again := d.online
+	d.online = true
+	solo := m.Here == nil
+	d.log.Info("logged in to the relay", "again", again, "names senders", !solo)
+	if solo && len(d.options.Call.RingTo) != 1 {
+		d.log.Warn("this relay does not tell who is here, and takes one call at a time: a press rings only the first name in ring.to", "ring.to", d.options.Call.RingTo)
+	}
+	d.handle(Relay{Solo: solo})
+	here := map[string]bool{}
+	for _, peer := range m.Here {
+		if peer.Kind != "door" {
+			here[peer.Name] = true
+		}
+	}
+	for name := range d.call.here {
+		if !here[name] {
+			d.handle(Disappeared{Name: name})
+		}
+	}
+	for name := range here {
+		d.handle(Appeared{Name: name})
+	}
+}
+
+func (d *Door) presence(m signaling.Message) {
+	switch {
+	case m.Kind == "door" || m.Present == nil:
+	case *m.Present:
+		d.handle(Appeared{Name: m.Name})
+	default:
+		d.handle(Disappeared{Name: m.Name})
+	}
+}
+
+func (d *Door) offered(m signaling.Message) {
+	d.offer = &m
+	defer func() { d.offer = nil }()
+	event := Offered{Name: m.Name, Call: m.Call}
+	if offer, err := parseDescription(m.Offer, webrtc.SDPTypeOffer); err == nil {
+		for _, p := range d.peers {
+			if p.name == m.Name && p.call == m.Call {
+				event.Same = p.described && p.fingerprint == fingerprintOf(offer.SDP)
+			}
+		}
+	}
+	d.handle(event)
+}
+
+func (d *Door) answered(m signaling.Message) {
+	p := d.lookup(m)
+	if p == nil {
+		return
+	}
+	answer, err := parseDescription(m.Answer, webrtc.SDPTypeAnswer)
+	if err != nil {
+		d.mail.put(peerFailed{p, err})
+		return
+	}
+	p.fingerprint = fingerprintOf(answer.SDP)
+	p.work.put(func() error { return p.setRemote(answer) })
+	if !m.Preview {
+		d.handle(Accepted{Peer: p.id})
+	}
+}
+
+func (d *Door) candidate(m signaling.Message) {
+	p := d.lookup(m)
+	if p == nil {
+		return
+	}
+	var candidate webrtc.ICECandidateInit
+	if err := json.Unmarshal(m.Candidate, &candidate); err != nil {
+		p.log.Debug("leaving a candidate out", "error", err)
+		return
+	}
+	p.work.put(func() error { return p.candidate(candidate) })
+}
+
+// failed hears that the relay could not pass something on.
+func (d *Door) failed(m signaling.Message) {
+	d.log.Debug("the relay refused a message", "code", m.Code, "about", m.About, "name", m.Name, "message", m.Message)
+	if m.Code == "not-found" && m.About == signaling.TypeOffer {
+		d.handle(Disappeared{Name: m.Name})
+	}
+}
+
+// relayDown is the loss of the relay.
+type relayDown struct{ err error }
+
+func (n relayDown) handle(d *Door) {
+	if d.online {
+		d.log.Warn("the relay is lost; calls go on, and it is tried again", "error", n.err)
+	}
+	d.online = false
+}

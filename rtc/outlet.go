@@ -1,0 +1,98 @@
+package rtc
+
+import (
+	"math/rand/v2"
+
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+)
+
+// playoutDelayURI names the RTP header extension by which a sender bounds the
+// receiver's jitter buffer
+// (webrtc.googlesource.com, docs/native-code/rtp-hdrext/playout-delay).
+const playoutDelayURI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+
+// outlet is a [fanout]'s end at one peer connection.
+type outlet struct {
+	// Fixed after newOutlet.
+	fanout *fanout
+	offset uint32 // added to the stream's timestamps (RFC 3550 section 5.1: random)
+
+	// Guarded by fanout.mu.
+	writer  webrtc.TrackLocalWriter // nil until bound
+	header  rtp.Header              // of the last packet
+	waits   bool                    // for a key frame
+	playout uint8                   // id of the playout-delay extension; 0: not negotiated
+}
+
+var _ webrtc.TrackLocal = (*outlet)(nil)
+
+func newOutlet(f *fanout) *outlet {
+	return &outlet{fanout: f, offset: rand.Uint32()}
+}
+
+// Bind is called when the codecs are negotiated ([webrtc.TrackLocal]).
+func (o *outlet) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
+	for _, codec := range ctx.CodecParameters() {
+		if !o.fanout.match(codec) {
+			continue
+		}
+		o.fanout.mu.Lock()
+		defer o.fanout.mu.Unlock()
+		o.writer = ctx.WriteStream()
+		o.header = rtp.Header{
+			Version:        2,
+			PayloadType:    uint8(codec.PayloadType),
+			SequenceNumber: uint16(rand.Uint32()),
+			SSRC:           uint32(ctx.SSRC()),
+		}
+		for _, extension := range ctx.HeaderExtensions() {
+			if extension.URI == playoutDelayURI {
+				o.playout = uint8(extension.ID)
+			}
+		}
+		return codec, nil
+	}
+	return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
+}
+
+// Unbind is called when the connection ends ([webrtc.TrackLocal]).
+func (o *outlet) Unbind(webrtc.TrackLocalContext) error {
+	o.fanout.mu.Lock()
+	defer o.fanout.mu.Unlock()
+	o.writer = nil
+	return nil
+}
+
+// ID is the track's id in SDP ([webrtc.TrackLocal]).
+func (o *outlet) ID() string { return o.fanout.kind.String() }
+
+// RID is empty, as there is no simulcast ([webrtc.TrackLocal]).
+func (o *outlet) RID() string { return "" }
+
+// StreamID puts picture and sound into one MediaStream ([webrtc.TrackLocal]).
+func (o *outlet) StreamID() string { return "door" }
+
+// Kind is audio or video ([webrtc.TrackLocal]).
+func (o *outlet) Kind() webrtc.RTPCodecType { return o.fanout.kind }
+
+// send writes the packets of one frame; the caller holds fanout.mu. A phone
+// whose network refuses a packet loses that packet: NACK and the next key frame
+// repair it, and a connection that is gone is noticed by ICE.
+func (o *outlet) send(payloads [][]byte, timestamp uint32) {
+	if o.writer == nil {
+		return
+	}
+	for i, payload := range payloads {
+		o.header.SequenceNumber++
+		header := o.header
+		header.Timestamp = timestamp + o.offset
+		header.Marker = o.fanout.kind == webrtc.RTPCodecTypeVideo && i == len(payloads)-1
+		if o.playout != 0 {
+			// 12 bits each of least and most delay, in 10 ms: 0 and 0. SetExtension
+			// fails only for a payload that isn't 1 to 16 bytes.
+			_ = header.SetExtension(o.playout, []byte{0, 0, 0})
+		}
+		_, _ = o.writer.WriteRTP(&header, payload)
+	}
+}

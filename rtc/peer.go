@@ -1,0 +1,273 @@
+package rtc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
+)
+
+// peer is one phone's WebRTC connection. All that may take time runs in its own
+// goroutine, one thing after another, so that a slow phone holds up nobody; what
+// comes of it is posted to the [Door].
+type peer struct {
+	// Fixed after newPeer.
+	id         PeerID
+	name, call string
+	network    *network
+	join       JoinVoice
+	wantKey    func()
+	post       func(note)
+	log        *slog.Logger
+	work       *queue[func() error]
+	video      *outlet
+	audio      *outlet
+
+	talk atomic.Bool // what the phone says may be heard
+
+	// Owned by the Door's loop.
+	fingerprint string // of the phone's certificate, "" until it has described itself
+	connected   bool
+	described   bool                      // the phone has the door's description
+	found       []webrtc.ICECandidateInit // before that
+	failure     error
+
+	// Owned by run.
+	pc         *webrtc.PeerConnection
+	candidates []webrtc.ICECandidateInit // that came before the remote description
+	open       bool                      // the outlets send
+	readers    sync.WaitGroup
+}
+
+// errNoH264 is what a phone is told whose browser can't show the picture.
+var errNoH264 = errors.New("this browser does not take H.264 video (in Firefox, the OpenH264 plug-in may still be loading: try again in a minute)")
+
+// run does the peer's work until ctx ends, then closes the connection and waits
+// for everything that it started.
+func (p *peer) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-p.work.ready:
+			for _, job := range p.work.take() {
+				if err := job(); err != nil {
+					p.post(peerFailed{p, err})
+				}
+			}
+		}
+	}
+	p.close()
+}
+
+func (p *peer) close() {
+	p.video.fanout.close(p.video)
+	p.audio.fanout.close(p.audio)
+	if p.pc != nil {
+		if err := p.pc.GracefulClose(); err != nil {
+			p.log.Debug("closing the peer connection", "error", err)
+		}
+	}
+	p.readers.Wait()
+}
+
+// connect makes the peer connection with its two tracks.
+func (p *peer) connect() error {
+	pc, err := p.network.api.NewPeerConnection(p.network.config)
+	if err != nil {
+		return fmt.Errorf("making a peer connection: %w", err)
+	}
+	p.pc = pc
+	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
+		if c != nil {
+			p.post(peerCandidate{p, c.ToJSON()})
+		}
+	})
+	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
+		p.work.put(func() error { return p.changed(state) })
+	})
+	pc.OnTrack(func(remote *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+		if remote.Kind() == webrtc.RTPCodecTypeAudio {
+			p.work.put(func() error { p.readers.Go(func() { p.listen(remote) }); return nil })
+		}
+	})
+	for o, direction := range map[*outlet]webrtc.RTPTransceiverDirection{
+		p.video: webrtc.RTPTransceiverDirectionSendonly,
+		p.audio: webrtc.RTPTransceiverDirectionSendrecv,
+	} {
+		transceiver, err := pc.AddTransceiverFromTrack(o, webrtc.RTPTransceiverInit{Direction: direction})
+		if err != nil {
+			return fmt.Errorf("adding the %s track: %w", o.Kind(), err)
+		}
+		p.readers.Go(func() { p.feedback(transceiver.Sender()) })
+	}
+	return nil
+}
+
+// changed follows the connection's state (W3C webrtc-pc, RTCPeerConnectionState).
+func (p *peer) changed(state webrtc.PeerConnectionState) error {
+	p.log.Debug("connection", "state", state)
+	switch state {
+	case webrtc.PeerConnectionStateConnected:
+		if !p.open {
+			p.open = true
+			p.audio.fanout.open(p.audio)
+			p.video.fanout.open(p.video)
+		}
+		p.post(peerConnected{p})
+	case webrtc.PeerConnectionStateFailed:
+		return errors.New("the media connection is lost")
+	case webrtc.PeerConnectionStateClosed:
+		return errors.New("the phone closed the media connection")
+	}
+	return nil
+}
+
+// feedback reads what the phone reports of a track. Reading also drives
+// retransmission, which pion does on the way.
+func (p *peer) feedback(sender *webrtc.RTPSender) {
+	for {
+		packets, _, err := sender.ReadRTCP()
+		if err != nil {
+			return
+		}
+		for _, packet := range packets {
+			switch packet.(type) {
+			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
+				p.wantKey()
+			}
+		}
+	}
+}
+
+// listen passes on what the phone says, while it may be heard. The loudspeaker
+// is joined with the first packet: a phone without a microphone sends none.
+func (p *peer) listen(remote *webrtc.TrackRemote) {
+	receive, leave := func(uint16, uint32, []byte) {}, func() {}
+	joined := false
+	defer func() { leave() }()
+	for {
+		packet, _, err := remote.ReadRTP()
+		if err != nil {
+			return
+		}
+		if !p.talk.Load() || len(packet.Payload) == 0 {
+			continue
+		}
+		if !joined && p.join != nil {
+			receive, leave = p.join()
+			joined = true
+		}
+		receive(packet.SequenceNumber, packet.Timestamp, packet.Payload)
+	}
+}
+
+// offer rings the phone.
+func (p *peer) offer() error {
+	if err := p.connect(); err != nil {
+		return err
+	}
+	offer, err := p.pc.CreateOffer(nil)
+	if err != nil {
+		return fmt.Errorf("making the offer: %w", err)
+	}
+	return p.describe(offer)
+}
+
+// answer answers an offer of the phone: the first one or, where the connection
+// stands, a further one (an ICE restart).
+func (p *peer) answer(offer webrtc.SessionDescription) error {
+	if strings.Contains(offer.SDP, "m=video") && !strings.Contains(strings.ToUpper(offer.SDP), "H264/90000") {
+		return errNoH264
+	}
+	if p.pc == nil {
+		if err := p.connect(); err != nil {
+			return err
+		}
+	}
+	if err := p.setRemote(offer); err != nil {
+		return err
+	}
+	answer, err := p.pc.CreateAnswer(nil)
+	if err != nil {
+		return fmt.Errorf("answering the offer: %w", err)
+	}
+	return p.describe(answer)
+}
+
+func (p *peer) describe(description webrtc.SessionDescription) error {
+	if err := p.pc.SetLocalDescription(description); err != nil {
+		return fmt.Errorf("applying the own %s: %w", description.Type, err)
+	}
+	p.post(peerDescribed{p, description})
+	return nil
+}
+
+// setRemote applies the phone's description, and the candidates that waited for
+// it in their order.
+func (p *peer) setRemote(description webrtc.SessionDescription) error {
+	if err := p.pc.SetRemoteDescription(description); err != nil {
+		return fmt.Errorf("applying the phone's %s: %w", description.Type, err)
+	}
+	for _, candidate := range p.candidates {
+		p.addCandidate(candidate)
+	}
+	p.candidates = nil
+	return nil
+}
+
+// candidate takes a way to the phone. One that can't be used is no failure:
+// there are others.
+func (p *peer) candidate(candidate webrtc.ICECandidateInit) error {
+	if p.pc == nil || p.pc.RemoteDescription() == nil {
+		if len(p.candidates) < maxCandidates {
+			p.candidates = append(p.candidates, candidate)
+		}
+		return nil
+	}
+	p.addCandidate(candidate)
+	return nil
+}
+
+// maxCandidates bounds what a phone may send before its description; browsers
+// send about a dozen.
+const maxCandidates = 100
+
+func (p *peer) addCandidate(candidate webrtc.ICECandidateInit) {
+	if err := p.pc.AddICECandidate(candidate); err != nil {
+		p.log.Debug("leaving a candidate out", "error", err)
+	}
+}
+
+// parseDescription reads an RTCSessionDescriptionInit.
+func parseDescription(raw json.RawMessage, want webrtc.SDPType) (webrtc.SessionDescription, error) {
+	var description webrtc.SessionDescription
+	if err := json.Unmarshal(raw, &description); err != nil {
+		return description, fmt.Errorf("reading the %s: %w", want, err)
+	}
+	if description.Type != want {
+		return description, fmt.Errorf("reading the %s: its type is %s", want, description.Type)
+	}
+	if _, err := description.Unmarshal(); err != nil {
+		return description, fmt.Errorf("reading the %s's SDP: %w", want, err)
+	}
+	return description, nil
+}
+
+// fingerprintOf returns the DTLS fingerprint in SDP (RFC 8122 section 5): the
+// same as long as it is the same RTCPeerConnection of the page.
+func fingerprintOf(sdp string) string {
+	const attribute = "a=fingerprint:"
+	_, rest, found := strings.Cut(sdp, attribute)
+	if !found {
+		return ""
+	}
+	value, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimSpace(value)
+}
