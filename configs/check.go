@@ -1,0 +1,143 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// check looks at values, which reading took for what they are.
+func (r *reader) check(c *Config) error {
+	var problems []error
+	wrong := func(path, format string, args ...any) {
+		place := r.places[path]
+		if place == "" {
+			place = r.file
+		}
+		problems = append(problems, fmt.Errorf("%s: %s: %s", place, path, fmt.Sprintf(format, args...)))
+	}
+	checkNames(c, wrong)
+	checkAddresses(c, wrong)
+	checkDevices(c, wrong)
+	if c.Ring.Timeout < time.Second || c.Ring.Timeout > time.Hour {
+		wrong("ring.timeout", "expected 1s to 1h, got %s", c.Ring.Timeout)
+	}
+	if c.ICE.Port < 0 || c.ICE.Port > 65535 {
+		wrong("ice.port", "expected a port from 1024 to 65535 (8555 is the default), or 0 for any free one, got %d", c.ICE.Port)
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
+		wrong("log.level", "expected debug, info, warn or error, got %q", c.Log.Level)
+	}
+	if !slices.Contains([]string{"text", "json"}, c.Log.Format) {
+		wrong("log.format", "expected text or json, got %q", c.Log.Format)
+	}
+	return errors.Join(problems...)
+}
+
+type report func(path, format string, args ...any)
+
+func checkNames(c *Config, wrong report) {
+	if problem := nameProblem(c.Name); problem != "" {
+		wrong("name", "%s", problem)
+	}
+	for i, name := range c.Ring.To {
+		if problem := nameProblem(name); problem != "" {
+			wrong(fmt.Sprintf("ring.to[%d]", i), "%s", problem)
+		}
+		if name == c.Name {
+			wrong(fmt.Sprintf("ring.to[%d]", i), "%q is the door itself; name the phones that ring, or leave the list empty for all", name)
+		}
+	}
+}
+
+// nameProblem says why the relay would not take a log-in name (signaling/PROTOCOL.md).
+func nameProblem(name string) string {
+	switch n := utf8.RuneCountInString(name); {
+	case n < 1 || n > 64:
+		return fmt.Sprintf("expected a name of 1 to 64 characters, got %d", n)
+	case strings.TrimSpace(name) != name:
+		return fmt.Sprintf("expected a name without spaces around it, got %q", name)
+	case strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) }):
+		return fmt.Sprintf("expected printable characters, got %q", name)
+	}
+	return ""
+}
+
+func checkAddresses(c *Config, wrong report) {
+	for path, address := range listeners(c) {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			wrong(path, "expected an address and a port, such as 127.0.0.1:8080, got %q", address)
+			continue
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+			wrong(path, "expected a port from 0 to 65535, got %q", port)
+		}
+		if host != "" && host != "localhost" && net.ParseIP(host) == nil {
+			wrong(path, "expected an IP address of this machine (0.0.0.0 for all), got %q", host)
+		}
+	}
+	if c.Signaling.URL != "" {
+		u, err := url.Parse(c.Signaling.URL)
+		if err != nil || (u.Scheme != "ws" && u.Scheme != "wss") || u.Host == "" {
+			wrong("signaling.url", "expected a WebSocket address, such as wss://relay.example.org/ws, got %q", c.Signaling.URL)
+		}
+	}
+	for i, server := range c.ICE.Servers {
+		if len(server.URLs) == 0 {
+			wrong(fmt.Sprintf("ice.servers[%d]", i), "expected urls, such as [\"stun:192.0.2.1:3478\"]")
+		}
+		for _, address := range server.URLs {
+			scheme, _, _ := strings.Cut(address, ":")
+			if !slices.Contains([]string{"stun", "stuns", "turn", "turns"}, scheme) {
+				wrong(fmt.Sprintf("ice.servers[%d].urls", i), "expected stun:, stuns:, turn: or turns:, got %q", address)
+			}
+		}
+	}
+}
+
+func listeners(c *Config) map[string]string {
+	all := map[string]string{"listen": c.Listen}
+	for i, address := range c.Relay.Listen {
+		all[fmt.Sprintf("relay.listen[%d]", i)] = address
+	}
+	return all
+}
+
+func checkDevices(c *Config, wrong report) {
+	for path, source := range map[string]string{
+		"camera.source": c.Camera.Source, "microphone.source": c.Microphone.Source,
+		"speaker.source": c.Speaker.Source, "button.source": c.Button.Source, "light.source": c.Light.Source,
+	} {
+		if source == "" {
+			wrong(path, "expected a name; none stands for no device, sim for a simulated one")
+		}
+	}
+	within(wrong, "camera.width", c.Camera.Width, 16, 3840)
+	within(wrong, "camera.height", c.Camera.Height, 16, 2160)
+	within(wrong, "camera.frame_rate", c.Camera.FrameRate, 1, 120)
+	if c.Camera.BitRate != 0 {
+		within(wrong, "camera.bit_rate", c.Camera.BitRate, 50_000, 50_000_000)
+	}
+	if !slices.Contains([]string{"up", "down", "none"}, c.Button.Pull) {
+		wrong("button.pull", "expected up, down or none, got %q", c.Button.Pull)
+	}
+	if c.Button.Settle < time.Millisecond || c.Button.Settle > time.Second {
+		wrong("button.settle", "expected 1ms to 1s, got %s", c.Button.Settle)
+	}
+}
+
+func within(wrong report, path string, value, least, most int) {
+	if value < least || value > most {
+		wrong(path, "expected %d to %d, got %d", least, most, value)
+	}
+}

@@ -1,0 +1,138 @@
+// Package configs reads doorbell.yaml, the one configuration file, strictly:
+// what it doesn't know, it refuses, and says where and what was meant.
+package configs
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Path is where the configuration is looked for unless told otherwise.
+const Path = "/etc/doorbell/doorbell.yaml"
+
+// Example is doorbell.yaml: every key with its default and unit. It is also
+// where the defaults come from.
+//
+//go:embed doorbell.yaml
+var Example []byte
+
+// Config is the whole configuration. doorbell.yaml says what each key means.
+type Config struct {
+	Name       string    `yaml:"name"`
+	Listen     string    `yaml:"listen"`
+	Relay      Relay     `yaml:"relay"`
+	Signaling  Signaling `yaml:"signaling"`
+	Camera     Camera    `yaml:"camera"`
+	Microphone Sound     `yaml:"microphone"`
+	Speaker    Sound     `yaml:"speaker"`
+	Button     Button    `yaml:"button"`
+	Light      Light     `yaml:"light"`
+	Ring       Ring      `yaml:"ring"`
+	ICE        ICE       `yaml:"ice"`
+	Control    string    `yaml:"control"`
+	Log        Log       `yaml:"log"`
+}
+
+// Relay is the relay that phones log in to.
+type Relay struct {
+	Listen []string `yaml:"listen"`
+}
+
+// Signaling says which relay the door logs in to; an empty URL means its own.
+type Signaling struct {
+	URL string `yaml:"url"`
+}
+
+// Camera is where the picture comes from. Sizes are in pixels, FrameRate in
+// pictures per second, BitRate in bits per second.
+type Camera struct {
+	Source    string `yaml:"source"`
+	Width     int    `yaml:"width"`
+	Height    int    `yaml:"height"`
+	FrameRate int    `yaml:"frame_rate"`
+	BitRate   int    `yaml:"bit_rate"`
+	KeepOpen  bool   `yaml:"keep_open"`
+}
+
+// Sound is a microphone or a loudspeaker.
+type Sound struct {
+	Source string `yaml:"source"`
+}
+
+// Button is the button at the door.
+type Button struct {
+	Source     string        `yaml:"source"`
+	Pull       string        `yaml:"pull"`
+	ActiveHigh bool          `yaml:"active_high"`
+	Settle     time.Duration `yaml:"settle"`
+}
+
+// Light is the line that shows that it rings.
+type Light struct {
+	Source string `yaml:"source"`
+}
+
+// Ring says who rings, and how long.
+type Ring struct {
+	To      []string      `yaml:"to"`
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// ICE says how media finds its way.
+type ICE struct {
+	Port     int         `yaml:"port"`
+	Servers  []ICEServer `yaml:"servers"`
+	Loopback bool        `yaml:"loopback"`
+}
+
+// ICEServer is a STUN or TURN server (W3C RTCIceServer).
+type ICEServer struct {
+	URLs       []string `yaml:"urls"`
+	Username   string   `yaml:"username"`
+	Credential string   `yaml:"credential"`
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// Default returns the configuration of somebody who wrote nothing.
+func Default() Config {
+	var c Config
+	if err := newReader("doorbell.yaml").read(Example, &c); err != nil {
+		panic(err) // the example is part of the program, and tested
+	}
+	return c
+}
+
+// Load reads the file over the defaults, and the environment ("NAME=value", as
+// [os.Environ] gives it) over both. An empty path means [Path] where that file
+// exists. An error names file, line and column, or the variable.
+func Load(path string, environ []string) (Config, error) {
+	c := Default()
+	optional := path == ""
+	if optional {
+		path = Path
+	}
+	r := newReader(path)
+	source, err := os.ReadFile(path)
+	switch {
+	case optional && errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return c, fmt.Errorf("reading the configuration: %w", err)
+	default:
+		if err := r.read(source, &c); err != nil {
+			return c, err
+		}
+	}
+	if err := r.environment(environ, &c); err != nil {
+		return c, err
+	}
+	return c, r.check(&c)
+}
