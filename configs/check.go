@@ -124,7 +124,7 @@ func checkDevices(c *Config, wrong report) {
 	}
 	within(wrong, "camera.width", c.Camera.Width, 16, 3840)
 	within(wrong, "camera.height", c.Camera.Height, 16, 2160)
-	within(wrong, "camera.frame_rate", c.Camera.FrameRate, 1, 120)
+	within(wrong, "camera.frame_rate", c.Camera.FrameRate, 1, 60)
 	if c.Camera.BitRate != 0 {
 		within(wrong, "camera.bit_rate", c.Camera.BitRate, 50_000, 50_000_000)
 	}

@@ -205,9 +205,9 @@ func TestCall(t *testing.T) {
 			script: []string{"here anna", "here bert", "offer anna c1", "press v1", "accept 2"},
 			want:   []string{"talk 2", "press 1 ring=false answered bert", "stop"},
 		}, {
-			name:   "who looks declines and goes on looking",
+			name:   "who looks declines",
 			script: []string{"here anna", "offer anna c1", "press v1", "left 1 declined"},
-			want:   []string{"stop", "ended v1 declined"},
+			want:   []string{"close 1", "stop", "ended v1 declined"},
 		}, {
 			name:   "after the call others still look",
 			script: []string{"here anna", "here bert", "press v1", "accept 1", "offer bert c2", "left 1 hangup"},

@@ -119,21 +119,19 @@ func (d *Door) deviceNotifier(name string) func(DeviceState) {
 
 // runVideo streams the camera into the fan-out. Timestamps count from the
 // capture of each picture.
-func (d *Door) runVideo(ctx context.Context, delivering func()) error {
+func (d *Door) runVideo(ctx context.Context, delivered func()) error {
 	epoch := time.Now()
-	var once sync.Once
 	return d.options.Video.Stream(ctx, func(accessUnit []byte, key bool, captured time.Time) {
-		once.Do(delivering)
+		delivered()
 		d.video.write(accessUnit, key, uint32(captured.Sub(epoch)*videoClock/time.Second))
 	})
 }
 
-func (d *Door) runAudio(ctx context.Context, delivering func()) error {
+func (d *Door) runAudio(ctx context.Context, delivered func()) error {
 	epoch := time.Now()
-	var once sync.Once
 	var next time.Duration // since epoch, of the packet to come
 	return d.options.Audio.Stream(ctx, func(packet []byte, duration time.Duration, captured time.Time) {
-		once.Do(delivering)
+		delivered()
 		// Opus timestamps count samples (RFC 7587 section 4.1); only a real gap in
 		// the capture moves them on.
 		if at := captured.Sub(epoch); at-next > 4*duration {

@@ -194,13 +194,8 @@ func (e Left) apply(c *Call) []Command {
 	if l == nil || (e.Reason == ReasonGone && l.connected && l.role != ringing) {
 		return nil // its signaling is away; the media decides
 	}
-	if l.role == ringing && e.Reason != ReasonGone {
+	if (l.role == ringing || l.alerted) && e.Reason != ReasonGone {
 		c.visit.declined[l.name] = true
-	}
-	if l.alerted && e.Reason == ReasonDeclined { // it goes on looking
-		l.alerted = false
-		c.visit.declined[l.name] = true
-		return c.settle()
 	}
 	return append(c.lose(l, ""), c.settle()...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -17,6 +18,10 @@ const (
 	retryFirst = 250 * time.Millisecond
 	retryMost  = 2 * time.Second
 
+	// A device that is open and gives nothing for stallTime is lost, as far as
+	// anybody who looks can tell.
+	stallTime = 3 * time.Second
+
 	videoClock = 90000 // Hz, RFC 6184 section 8.2.1
 	audioClock = 48000 // Hz, RFC 7587 section 4.1
 )
@@ -24,10 +29,10 @@ const (
 // feed runs one device while somebody needs it, and again when it has failed.
 type feed struct {
 	// Fixed after newFeed.
-	name   string // as in the log
-	open   func(ctx context.Context, delivering func()) error
-	notify func(DeviceState) // never blocks
-	ended  func()            // after each run of open
+	name   string                                            // as in the log
+	open   func(ctx context.Context, delivered func()) error // until the device fails
+	notify func(DeviceState)                                 // never blocks
+	ended  func()                                            // after each run of open
 	log    *slog.Logger
 	demand chan bool // newest wish, capacity 1
 
@@ -96,10 +101,11 @@ func (f *feed) serve(ctx context.Context) {
 func (f *feed) retry(ctx context.Context) {
 	wait := retryFirst
 	for ctx.Err() == nil {
-		err := f.open(ctx, func() {
+		pulse := newPulse(f.notify)
+		err := f.open(ctx, pulse.beat)
+		if pulse.stop() {
 			wait = retryFirst
-			f.notify(DeviceOK)
-		})
+		}
 		f.ended()
 		if ctx.Err() != nil {
 			return
@@ -115,4 +121,51 @@ func (f *feed) retry(ctx context.Context) {
 		}
 		wait = min(2*wait, retryMost)
 	}
+}
+
+// pulse tells whether a device that is open really delivers.
+type pulse struct {
+	// Fixed after newPulse.
+	notify func(DeviceState)
+	stall  *time.Timer
+
+	mu    sync.Mutex // guards what follows
+	alive bool
+	ever  bool
+	over  bool
+}
+
+func newPulse(notify func(DeviceState)) *pulse {
+	p := &pulse{notify: notify}
+	p.stall = time.AfterFunc(stallTime, func() { p.set(false) })
+	return p
+}
+
+// beat says that something was delivered.
+func (p *pulse) beat() {
+	p.stall.Reset(stallTime)
+	p.set(true)
+}
+
+func (p *pulse) set(alive bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over || (p.ever && alive == p.alive) {
+		return
+	}
+	p.ever, p.alive = p.ever || alive, alive
+	if alive {
+		p.notify(DeviceOK)
+	} else {
+		p.notify(DeviceLost)
+	}
+}
+
+// stop ends the watch, and reports whether anything was ever delivered.
+func (p *pulse) stop() bool {
+	p.stall.Stop()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	return p.ever
 }

@@ -71,10 +71,10 @@ func TestFeedStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		running, opened := false, 0
 		f := newFeed("camera", slog.New(slog.DiscardHandler), func(DeviceState) {}, func() { running = false },
-			func(ctx context.Context, delivering func()) error {
+			func(ctx context.Context, delivered func()) error {
 				running = true
 				opened++
-				delivering()
+				delivered()
 				<-ctx.Done()
 				return ctx.Err()
 			})
@@ -100,6 +100,36 @@ func TestFeedStops(t *testing.T) {
 		all.Wait()
 		if running || opened != 4 {
 			t.Errorf("running %t after %d openings, want false after 4", running, opened)
+		}
+	})
+}
+
+// TestFeedTellsAStall watches a device that stays open and gives nothing.
+func TestFeedTellsAStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var states []DeviceState
+		f := newFeed("camera", slog.New(slog.DiscardHandler), func(s DeviceState) { states = append(states, s) }, func() {},
+			func(ctx context.Context, delivered func()) error {
+				for range 3 {
+					delivered()
+					delivered()
+					time.Sleep(2 * stallTime)
+				}
+				<-ctx.Done()
+				return ctx.Err()
+			})
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { f.run(ctx) })
+		f.want(true)
+		time.Sleep(20 * stallTime)
+		f.want(false)
+		synctest.Wait()
+		cancel()
+		all.Wait()
+		want := []DeviceState{DeviceOK, DeviceLost, DeviceOK, DeviceLost, DeviceOK, DeviceLost, DeviceIdle}
+		if !slices.Equal(states, want) {
+			t.Errorf("states %v, want %v", states, want)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -25,7 +26,13 @@ type ICEOptions struct {
 	// Danger: a candidate could then point checks at this machine's own ports.
 	Loopback bool
 	// Servers are STUN and TURN servers. None: nobody outside is contacted.
-	Servers []webrtc.ICEServer
+	Servers []ICEServer
+}
+
+// ICEServer is a STUN or TURN server (W3C webrtc-pc, RTCIceServer).
+type ICEServer struct {
+	URLs                 []string
+	Username, Credential string
 }
 
 const (
@@ -109,7 +116,10 @@ func (n *network) build(options ICEOptions, logs pionLogs) error {
 	if err != nil {
 		return fmt.Errorf("making the DTLS certificate: %w", err)
 	}
-	n.config = webrtc.Configuration{Certificates: []webrtc.Certificate{*certificate}, ICEServers: options.Servers}
+	n.config = webrtc.Configuration{Certificates: []webrtc.Certificate{*certificate}}
+	for _, s := range options.Servers {
+		n.config.ICEServers = append(n.config.ICEServers, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
+	}
 	return nil
 }
 
@@ -173,4 +183,22 @@ func newVideoFanout(wantKey func()) *fanout {
 
 func newAudioFanout() *fanout {
 	return newFanout(webrtc.RTPCodecTypeAudio, &codecs.OpusPayloader{}, isOpus, func() {})
+}
+
+// ProbePort opens the media port as a door would, closes it again, and returns
+// the addresses on which phones would find it.
+func ProbePort(port int, loopback bool) ([]string, error) {
+	n, err := newNetwork(ICEOptions{Port: port, Loopback: loopback}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	var addrs []string
+	for _, addr := range n.udp.GetListenAddresses() {
+		host, _, err := net.SplitHostPort(addr.String())
+		if err == nil {
+			addrs = append(addrs, host)
+		}
+	}
+	slices.Sort(addrs)
+	return addrs, n.close()
 }

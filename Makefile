@@ -1,0 +1,81 @@
+# doorbell. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+# hraban/opus would link libopusfile for a reader of Ogg files, which is not needed here.
+TAGS := nolibopusfile
+export GOFLAGS := -tags=$(TAGS) -buildvcs=false
+export GOTOOLCHAIN ?= auto
+export CGO_ENABLED := 1
+LDFLAGS := -X main.version=$(VERSION)
+
+CI_TESTS := $(if $(CI),-count=1,)
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: build ## try it: build and start with simulated devices on http://localhost:8080
+	exec bin/doorbell run --config configs/sim.yaml
+
+.PHONY: build
+build: tools ## build bin/doorbell
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/doorbell ./cmd/doorbell
+
+.PHONY: test
+test: tools test-tools types ## run all tests: Go with the race detector, JavaScript, the page in a browser
+	go test -race $(CI_TESTS) ./...
+	cd web && node --test test/
+	go test -race $(CI_TESTS) -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
+
+.PHONY: check
+check: tools types ## look at format, types, vet, staticcheck, the module, the tree
+	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
+	go vet ./...
+	go vet -tags=$(TAGS),browser ./cmd/doorbell
+	go tool staticcheck -tags=$(TAGS),browser ./...
+	go mod tidy -diff
+	@if [ -n "$(CI)" ] && [ -n "$$(git status --porcelain)" ]; then echo "the tree is not clean:"; git status --short; exit 1; fi
+
+.PHONY: types
+types: web-tools # check the page's types
+	cd web && npx --no-install tsc -p .
+
+.PHONY: bench
+bench: tools test-tools ## measure: press to ring, press to picture, what each phone costs
+	go test -tags=$(TAGS),browser -run '^$$' -bench . -benchtime 30x -timeout 30m ./cmd/doorbell
+	go test -run '^$$' -bench . ./device/... ./rtc ./signaling
+
+.PHONY: screenshots
+screenshots: tools test-tools ## make the README's pictures from the real page
+	go test -tags=$(TAGS),browser -run TestScreenshots -screenshots ./cmd/doorbell
+
+.PHONY: fuzz
+fuzz: tools ## fuzz each target for a minute
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | while read -r file; do \
+		for target in $$(grep -oE '^func Fuzz[A-Za-z0-9]+' $$file | cut -c6-); do \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime 60s ./$$(dirname $$file); done; done
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin web/node_modules
+
+# What the targets need, installed where it is missing (as root or through sudo).
+
+.PHONY: tools
+tools:
+	@.ci/need git=git gcc=gcc g++=g++ pkg-config=pkg-config /usr/include/opus/opus.h=libopus-dev /usr/include/linux/videodev2.h=linux-libc-dev
+	@.ci/go
+
+.PHONY: web-tools
+web-tools:
+	@.ci/need node=nodejs npm=npm
+	@cmp -s web/package-lock.json web/node_modules/.lock || { cd web && npm ci --no-audit --no-fund --silent && cp package-lock.json node_modules/.lock; }
+
+.PHONY: test-tools
+test-tools: web-tools
+	@.ci/need /usr/lib/chromium/chromium=chromium

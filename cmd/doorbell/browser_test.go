@@ -1,0 +1,166 @@
+//go:build browser
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+// chromium is Debian's browser itself; /usr/bin/chromium is a wrapper that adds
+// extensions and keys.
+const chromium = "/usr/lib/chromium/chromium"
+
+// startBrowser starts Chromium with a camera and a microphone that are not real
+// but otherwise as a person has it: sound needs a gesture, for one thing.
+func startBrowser(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.Context {
+	t.Helper()
+	if _, err := os.Stat(chromium); err != nil {
+		t.Fatalf("%v (make test installs it)", err)
+	}
+	options := append([]chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(chromium),
+		chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("headless", "new"),
+		chromedp.Flag("no-sandbox", true),
+		chromedp.Flag("disable-gpu", true),
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("no-first-run", true),
+		chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true),
+		chromedp.Flag("use-fake-device-for-media-stream", true),
+		chromedp.Flag("use-fake-ui-for-media-stream", true),
+		// Several phones share one screen here; none may count as hidden.
+		chromedp.Flag("disable-backgrounding-occluded-windows", true),
+		chromedp.Flag("disable-renderer-backgrounding", true),
+		chromedp.Flag("disable-background-timer-throttling", true),
+	}, flags...)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}))
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatalf("starting Chromium: %v", err)
+	}
+	return ctx
+}
+
+// phone is one phone of the house: a page with storage of its own.
+type phone struct {
+	t    testing.TB
+	name string
+	ctx  context.Context
+	said *logBuffer // what the page's console says
+}
+
+// openPhone opens the page, and fails the test if the page throws.
+func openPhone(t testing.TB, browser context.Context, url, name string) *phone {
+	t.Helper()
+	p := &phone{t: t, name: name, said: &logBuffer{}}
+	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.console))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s's console:\n%s\n%s's page: %s", name, p.said, name, p.text())
+		}
+		cancel()
+	})
+	p.ctx = ctx
+	p.do(chromedp.EmulateViewport(390, 844), chromedp.Navigate(url))
+	return p
+}
+
+func (p *phone) console(event any) {
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		thrown := &chromedp.ExceptionError{ExceptionDetails: e.ExceptionDetails}
+		_, _ = fmt.Fprintln(p.said, "exception:", thrown)
+		p.t.Errorf("%s's page threw: %v", p.name, thrown)
+	case *runtime.EventConsoleAPICalled:
+		for _, arg := range e.Args {
+			_, _ = fmt.Fprintf(p.said, "%s %s\n", e.Type, arg.Value)
+		}
+	}
+}
+
+func (p *phone) do(actions ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	if err := chromedp.Do(p.ctx, actions...); err != nil {
+		p.t.Fatalf("%s: %v", p.name, err)
+	}
+}
+
+// text is what the page shows, for a failed test.
+func (p *phone) text() string {
+	ctx, cancel := context.WithTimeout(p.ctx, 2*time.Second)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`JSON.stringify(document.documentElement.dataset) + " " + document.body.innerText`))
+	if err != nil {
+		return err.Error()
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// eval runs JavaScript without a gesture, as the page's own timers run.
+func eval[T any](p *phone, expression string) T {
+	p.t.Helper()
+	value, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.t.Fatalf("%s: evaluating %s: %v", p.name, expression, err)
+	}
+	return value
+}
+
+// until waits for an expression to become true.
+func (p *phone) until(expression string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	defer cancel()
+	_, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond)))
+	if err != nil {
+		p.t.Fatalf("%s waited for %s: %v\n%s", p.name, expression, err, p.text())
+	}
+}
+
+// state waits for the page to be in one of its states.
+func (p *phone) state(want string) {
+	p.t.Helper()
+	p.until(fmt.Sprintf("document.documentElement.dataset.state === %q", want))
+}
+
+// tap is a finger on what id names, once it is there.
+func (p *phone) tap(id string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, 15*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#"+id), chromedp.NodeVisible)); err != nil {
+		p.t.Fatalf("%s can't tap %s: %v\n%s", p.name, id, err, p.text())
+	}
+}
+
+// login types the name and signs in.
+func (p *phone) login() {
+	p.t.Helper()
+	p.state("login")
+	p.do(chromedp.SendKeys(chromedp.CSS("#usernameInput"), p.name))
+	p.tap("loginBtn")
+	p.state("home")
+	p.until("document.documentElement.dataset.connection === 'online'")
+}
+
+// seesMotion waits until new pictures of the door are decoded, and reads the
+// test card's time code from them.
+func (p *phone) seesMotion() {
+	p.t.Helper()
+	frames := "document.getElementById('remoteVideo').getVideoPlaybackQuality().totalVideoFrames"
+	p.until(frames + " > 0")
+	before := eval[float64](p, frames)
+	p.until(fmt.Sprintf("%s > %f", frames, before+5))
+}

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"doorbell/configs"
+	"doorbell/device"
+	"doorbell/device/sim"
+	"doorbell/rtc"
+)
+
+// Names that stand for no device, and for a simulated one.
+const (
+	nameNone = "none"
+	nameSim  = "sim"
+	nameAuto = "auto"
+)
+
+// buttonRetry is how long to wait before a button that failed is tried again.
+const buttonRetry = 2 * time.Second
+
+type button interface {
+	Run(ctx context.Context, pressed func(at time.Time)) error
+}
+
+type light interface {
+	Set(on bool) error
+	Close() error
+}
+
+// devices are the door's, as the configuration names them. This is the one place
+// where `sim` means something.
+type devices struct {
+	// Fixed after newDevices.
+	config  configs.Config
+	log     *slog.Logger
+	video   *device.Video // nil: none
+	voice   *device.Voice // nil: none
+	mixer   *device.Mixer // nil: none
+	button  *sim.Button   // nil: not simulated
+	speaker *sim.Speaker  // nil: not simulated
+	ringing chan bool     // newest wish for the light, capacity 1
+
+	// Fixed before run.
+	pressed      func(at time.Time)
+	speakerState func(rtc.DeviceState)
+}
+
+func newDevices(config configs.Config, log *slog.Logger) (*devices, error) {
+	d := &devices{config: config, log: log, ringing: make(chan bool, 1)}
+	if config.Camera.Source != nameNone {
+		video, err := device.NewVideo(device.VideoOptions{
+			Open:      d.openCamera,
+			FrameRate: float64(config.Camera.FrameRate),
+			BitRate:   config.Camera.BitRate,
+			Logger:    log,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("camera: %w", err)
+		}
+		d.video = video
+	}
+	if config.Microphone.Source != nameNone {
+		d.voice = device.NewVoice(device.VoiceOptions{Open: d.openMicrophone, Logger: log})
+	}
+	if config.Speaker.Source != nameNone {
+		d.mixer = device.NewMixer(device.MixerOptions{Open: d.openSpeaker, Logger: log, Changed: d.speakerChanged})
+	}
+	if config.Speaker.Source == nameSim {
+		d.speaker = sim.NewSpeaker()
+	}
+	if config.Button.Source == nameSim {
+		d.button = sim.NewButton()
+	}
+	return d, nil
+}
+
+// openCamera opens what camera.source names.
+func (d *devices) openCamera(context.Context) (io.Closer, error) {
+	c := d.config.Camera
+	kind, path, _ := strings.Cut(c.Source, ":")
+	switch {
+	case c.Source == nameSim:
+		return sim.NewCamera(sim.CameraOptions{Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate)})
+	case kind == "file" && path != "":
+		return device.OpenFile(path)
+	case kind == "pipe" && path != "":
+		return device.OpenPipe(path)
+	}
+	return device.OpenCamera(c.Source, device.CameraOptions{
+		Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate,
+	})
+}
+
+func (d *devices) openMicrophone(ctx context.Context) (io.Closer, error) {
+	if d.config.Microphone.Source == nameSim {
+		return sim.NewMicrophone(), nil
+	}
+	return device.OpenMicrophone(ctx, d.config.Microphone.Source, device.SoundOptions{})
+}
+
+func (d *devices) openSpeaker(ctx context.Context) (io.Closer, error) {
+	if d.speaker != nil {
+		return keptOpen{d.speaker}, nil
+	}
+	return device.OpenSpeaker(ctx, d.config.Speaker.Source, device.SoundOptions{})
+}
+
+// keptOpen is the simulated loudspeaker, which goes on telling what it heard
+// after it was closed.
+type keptOpen struct{ *sim.Speaker }
+
+// Close does nothing.
+func (keptOpen) Close() error { return nil }
+
+// join adds a phone's voice to the loudspeaker (rtc.JoinVoice).
+func (d *devices) join() (func(uint16, uint32, []byte), func()) {
+	talker := d.mixer.Join()
+	return talker.Receive, talker.Leave
+}
+
+func (d *devices) speakerChanged(state device.SoundState) {
+	d.speakerState(map[device.SoundState]rtc.DeviceState{
+		device.SoundNone: rtc.DeviceNone, device.SoundIdle: rtc.DeviceIdle,
+		device.SoundOpen: rtc.DeviceOK, device.SoundLost: rtc.DeviceLost,
+	}[state])
+}
+
+// showRinging switches the light. It never blocks.
+func (d *devices) showRinging(on bool) {
+	select {
+	case <-d.ringing:
+	default:
+	}
+	d.ringing <- on
+}
+
+// run runs loudspeaker, button and light until ctx ends. A device that fails is
+// tried again; the rest goes on without it.
+func (d *devices) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	if d.mixer != nil {
+		group.Go(func() error { return d.mixer.Run(ctx) })
+	}
+	group.Go(func() error { return d.runButton(ctx) })
+	group.Go(func() error { return d.runLight(ctx) })
+	return group.Wait()
+}
+
+func (d *devices) openButton() (button, error) {
+	c := d.config.Button
+	if d.button != nil {
+		return d.button, nil
+	}
+	return device.OpenButton(c.Source, device.ButtonOptions{Pull: device.Pull(c.Pull), ActiveHigh: c.ActiveHigh, Settle: c.Settle, Logger: d.log})
+}
+
+func (d *devices) runButton(ctx context.Context) error {
+	if d.config.Button.Source == nameNone {
+		return nil
+	}
+	said := ""
+	for ctx.Err() == nil {
+		b, err := d.openButton()
+		if err == nil {
+			err = b.Run(ctx, d.pressed)
+		}
+		if ctx.Err() == nil && err != nil && err.Error() != said {
+			said = err.Error() // once, not every two seconds
+			d.log.Error("the button does not work; it is tried again", "button", d.config.Button.Source, "error", err)
+		}
+		wait(ctx, buttonRetry)
+	}
+	return ctx.Err()
+}
+
+func wait(ctx context.Context, pause time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
+	}
+}
+
+func (d *devices) openLight() (light, error) {
+	switch d.config.Light.Source {
+	case nameNone:
+		return nil, nil
+	case nameSim:
+		return sim.NewLight(), nil
+	}
+	return device.OpenLight(d.config.Light.Source, device.LightOptions{})
+}
+
+// runLight shows that it rings. A light that does not work is no reason not to ring.
+func (d *devices) runLight(ctx context.Context) error {
+	l, err := d.openLight()
+	if err != nil {
+		d.log.Error("the light does not work", "light", d.config.Light.Source, "error", err)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			if l != nil {
+				return l.Close()
+			}
+			return nil
+		case on := <-d.ringing:
+			if l == nil {
+				continue
+			}
+			if err := l.Set(on); err != nil {
+				d.log.Error("switching the light", "light", d.config.Light.Source, "error", err)
+			}
+		}
+	}
+}
+
+// deviceStatus is what one device says of itself.
+type deviceStatus struct {
+	Source  string   `json:"source"`
+	Detail  string   `json:"detail,omitempty"`
+	Problem string   `json:"problem,omitempty"`
+	Level   *float64 `json:"levelDBFS,omitempty"`
+	// Pitch is what a simulated loudspeaker hears, in Hz.
+	Pitch *float64 `json:"pitchHz,omitempty"`
+	// FrameRate is the measured rate, in pictures per second.
+	FrameRate *float64 `json:"frameRate,omitempty"`
+}
+
+func problem(err error) string {
+	if err == nil {
+		return ""
+	}
+	return fmt.Sprint(err)
+}
+
+// status tells what each device does.
+func (d *devices) status() map[string]deviceStatus {
+	all := map[string]deviceStatus{
+		"camera": {Source: d.config.Camera.Source}, "microphone": {Source: d.config.Microphone.Source},
+		"speaker": {Source: d.config.Speaker.Source}, "button": {Source: d.config.Button.Source},
+	}
+	if d.video != nil {
+		s := d.video.State()
+		all["camera"] = deviceStatus{Source: d.config.Camera.Source, Detail: s.Source, Problem: s.Error, FrameRate: &s.FrameRate}
+	}
+	if d.voice != nil {
+		s := d.voice.State()
+		all["microphone"] = deviceStatus{Source: d.config.Microphone.Source, Detail: s.Description, Problem: problem(s.Err), Level: &s.LevelDBFS}
+	}
+	if d.mixer != nil {
+		s := d.mixer.State()
+		speaker := deviceStatus{Source: d.config.Speaker.Source, Detail: s.Description, Problem: problem(s.Err), Level: &s.LevelDBFS}
+		if d.speaker != nil {
+			level, pitch := d.speaker.Heard()
+			speaker.Level, speaker.Pitch = &level, &pitch
+		}
+		all["speaker"] = speaker
+	}
+	return all
+}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// built is the program under test: the real one, with the race detector where
+// these tests have it.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "doorbell-test-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "doorbell")
+	args := []string{"build", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, ".")...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building doorbell: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func executable(t testing.TB) string {
+	t.Helper()
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if path, err := built(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(path))
+	}
+	os.Exit(code)
+}
+
+// simulated is the configuration of these tests: everything simulated, any port,
+// pictures small enough for a busy machine.
+const simulated = `
+listen: 127.0.0.1:0
+camera: {source: sim, width: 640, height: 360, frame_rate: 15}
+microphone: sim
+speaker: sim
+button: sim
+light: sim
+ice: {port: 0, loopback: true}
+log: {level: debug}
+`
+
+// process is a doorbell that runs.
+type process struct {
+	t       testing.TB
+	dir     string
+	config  string
+	control string
+	cmd     *exec.Cmd
+	log     *logBuffer
+	exited  chan error
+}
+
+// logBuffer keeps what a process wrote.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// start runs the program with that configuration until the test ends.
+func start(t testing.TB, config string, args ...string) *process {
+	t.Helper()
+	dir := t.TempDir()
+	p := &process{t: t, dir: dir, config: filepath.Join(dir, "doorbell.yaml"), control: filepath.Join(dir, "control.sock")}
+	if err := os.WriteFile(p.config, []byte(config+"\ncontrol: "+p.control+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.launch(args...)
+	t.Cleanup(p.stop)
+	return p
+}
+
+func (p *process) launch(args ...string) {
+	p.t.Helper()
+	if len(args) == 0 {
+		args = []string{"run"}
+	}
+	p.log = &logBuffer{}
+	p.cmd = exec.Command(executable(p.t), append(args, "--config", p.config)...)
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.exited = make(chan error, 1)
+	cmd, exited := p.cmd, p.exited
+	go func() { exited <- cmd.Wait() }()
+}
+
+// stop ends the process as systemd would, and sees that it ends well.
+func (p *process) stop() {
+	p.t.Helper()
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case err := <-p.exited:
+		if err != nil {
+			p.t.Errorf("doorbell ended with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // every goroutine's stack
+		<-p.exited
+		p.t.Error("doorbell did not end when told to")
+	}
+	p.cmd = nil
+	if p.t.Failed() {
+		p.t.Logf("doorbell's log:\n%s", p.log)
+	}
+}
+
+// kill ends the process as a power cut would.
+func (p *process) kill() {
+	p.t.Helper()
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+	p.cmd = nil
+}
+
+// try runs a command of the program and returns what it printed.
+func (p *process) try(args ...string) (string, error) {
+	cmd := exec.Command(executable(p.t), append(args, "--config", p.config)...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("doorbell %s: %w: %s", strings.Join(args, " "), err, stderr.String())
+	}
+	return stdout.String(), nil
+}
+
+// do is try for what must work.
+func (p *process) do(args ...string) string {
+	p.t.Helper()
+	out, err := p.try(args...)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return out
+}
+
+// status asks the running process; the first time it waits until it answers.
+func (p *process) status() status {
+	p.t.Helper()
+	var s status
+	p.wait("doorbell status", func() bool {
+		select {
+		case err := <-p.exited:
+			p.exited <- err
+			p.t.Fatalf("doorbell ended by itself: %v\n%s", err, p.log)
+		default:
+		}
+		out, err := p.try("status", "--json")
+		return err == nil && json.Unmarshal([]byte(out), &s) == nil
+	})
+	return s
+}
+
+// wait polls another process, which has no other way to say that it is ready.
+func (p *process) wait(what string, done func() bool) {
+	p.t.Helper()
+	if err := poll(20*time.Second, done); err != nil {
+		p.t.Fatalf("%s: %v\n%s", what, err, p.log)
+	}
+}
+
+var errTimeout = errors.New("waited in vain")
+
+func poll(timeout time.Duration, done func() bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return errTimeout
+		case <-ticker.C:
+		}
+	}
+	return nil
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"doorbell/configs"
+)
+
+type runCommand struct{}
+
+// Run is the appliance, until it is told to stop.
+func (runCommand) Run(e *environment) error {
+	config, err := e.config()
+	if err != nil {
+		return err
+	}
+	return e.serve(config, true)
+}
+
+type relayCommand struct{}
+
+// Run serves relay and page, until it is told to stop.
+func (relayCommand) Run(e *environment) error {
+	config, err := e.config()
+	if err != nil {
+		return err
+	}
+	if config.Signaling.URL != "" {
+		return fmt.Errorf("signaling.url is set to %s: a relay does not log in to another; leave it out, or use `doorbell run`", config.Signaling.URL)
+	}
+	return e.serve(config, false)
+}
+
+func (e *environment) serve(config configs.Config, door bool) error {
+	if e.cli.Control != "" {
+		config.Control = e.cli.Control
+	}
+	p, err := newProgram(config, door, newLogger(config.Log, e.stderr))
+	if err != nil {
+		return err
+	}
+	p.started = func() { _, _ = fmt.Fprint(e.stdout, p.welcome()) }
+	return p.Run(e.ctx)
+}
+
+// welcome tells the person at the console what to do now.
+func (p *program) welcome() string {
+	text := fmt.Sprintf("\n  The page:    %s\n", p.pageURL())
+	if p.door != nil {
+		text += fmt.Sprintf("  The button:  %s press\n", os.Args[0])
+	}
+	return text + "\n"
+}
