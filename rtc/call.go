@@ -27,6 +27,7 @@ type link struct {
 	call      string
 	role      role
 	connected bool // media has flowed
+	away      bool // the phone closed the media and may come back: its page is being loaded anew
 	alerted   bool // viewing, and told that the button was pressed
 }
 

@@ -90,7 +90,7 @@ func TestCallNeverMixesUp(t *testing.T) {
 func drawEvent(t *rapid.T, i int) Event {
 	name := rapid.SampledFrom([]string{"anna", "bert", "carl"}).Draw(t, "name")
 	id := PeerID(rapid.IntRange(1, 12).Draw(t, "peer"))
-	switch rapid.IntRange(0, 10).Draw(t, "event") {
+	switch rapid.IntRange(0, 11).Draw(t, "event") {
 	case 0, 1:
 		return Pressed{Call: fmt.Sprint("v", i)}
 	case 2:
@@ -110,6 +110,8 @@ func drawEvent(t *rapid.T, i int) Event {
 	case 8:
 		return Failed{id}
 	case 9:
+		return Away{id}
+	case 10:
 		return TimedOut{fmt.Sprint("v", rapid.IntRange(0, i).Draw(t, "visit"))}
 	default:
 		return HungUp{ReasonHangup}

@@ -14,7 +14,7 @@ import (
 //	press v1           the button
 //	accept 1           the person at peer 1     left 1 REASON
 //	offer anna c1      a phone calls            again anna c1 the same connection re-offers
-//	up 1               media flows              fail 1        media is lost
+//	up 1               media flows              fail 1        media is lost      away 1
 //	timeout v1         hangup                   close         solo / full
 func script(t *testing.T, c *Call, lines ...string) []string {
 	t.Helper()
@@ -50,6 +50,8 @@ func parseEvent(t *testing.T, line string) Event {
 		return Connected{id}
 	case "fail":
 		return Failed{id}
+	case "away":
+		return Away{id}
 	case "timeout":
 		return TimedOut{words[1]}
 	case "hangup":
@@ -167,6 +169,13 @@ func TestCall(t *testing.T) {
 			name:   "the media of the call is lost",
 			script: []string{"here anna", "press v1", "accept 1", "up 1", "fail 1"},
 			want:   []string{"close 1 failed", "ended v1 hangup anna"},
+		}, {
+			name:   "the phone's page is loaded anew: it may come back",
+			script: []string{"here anna", "press v1", "accept 1", "up 1", "away 1"},
+		}, {
+			name:   "a press while the one who talks is away is a new visit",
+			script: []string{"here anna", "here bert", "press v1", "accept 1", "up 1", "away 1", "press v2"},
+			want:   []string{"close 1", "ended v1 hangup anna", "began v2", "timer v2", "offer 3 anna v2", "offer 4 bert v2"},
 		}, {
 			name:   "several look at once",
 			script: []string{"offer anna c1", "offer bert c2"},

@@ -95,6 +95,9 @@ func (d *Door) close(c Close) {
 	delete(d.peers, c.Peer)
 	d.stops[c.Peer]()
 	delete(d.stops, c.Peer)
+	if p.away != nil {
+		p.away.Stop()
+	}
 	p.log.Info("connection closed", "reason", c.Reason, "by", c.By)
 	if c.Reason == "" {
 		return

@@ -21,6 +21,9 @@ func (e Pressed) apply(c *Call) []Command {
 	if c.visit == nil {
 		return c.begin(e)
 	}
+	if l := c.find(c.visit.by); c.visit.taken && l != nil && l.away { // there is nobody to show it to
+		return append(c.lose(l, ""), c.begin(e)...)
+	}
 	var commands []Command
 	for _, l := range c.links {
 		if !c.visit.taken && (l.role == ringing || l.alerted) {
@@ -179,6 +182,17 @@ type Connected struct{ Peer PeerID }
 func (e Connected) apply(c *Call) []Command {
 	if l := c.find(e.Peer); l != nil {
 		l.connected = true
+	}
+	return nil
+}
+
+// Away says that the phone closed the media without a leave, as a page does that
+// is loaded anew. The link stays for it to come back, until Failed.
+type Away struct{ Peer PeerID }
+
+func (e Away) apply(c *Call) []Command {
+	if l := c.find(e.Peer); l != nil {
+		l.away = true
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/pion/webrtc/v4"
@@ -25,6 +26,7 @@ type (
 		candidate webrtc.ICECandidateInit
 	}
 	peerConnected struct{ peer *peer }
+	peerAway      struct{ peer *peer }
 	peerFailed    struct {
 		peer *peer
 		err  error
@@ -125,6 +127,21 @@ func (n peerConnected) handle(d *Door) {
 		n.peer.log.Info("phone connected")
 	}
 	d.handle(Connected{Peer: n.peer.id})
+}
+
+// awayTime is how long a phone that closed its media without a leave may take to
+// come back: a page that is loaded anew takes about a second.
+const awayTime = 6 * time.Second
+
+var errAway = errors.New("the phone closed the media connection and did not come back")
+
+func (n peerAway) handle(d *Door) {
+	if d.peers[n.peer.id] == nil || n.peer.away != nil {
+		return
+	}
+	n.peer.log.Debug("the phone closed the media connection")
+	n.peer.away = time.AfterFunc(awayTime, func() { d.mail.put(peerFailed{n.peer, errAway}) })
+	d.handle(Away{Peer: n.peer.id})
 }
 
 func (n peerFailed) handle(d *Door) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
@@ -38,6 +39,7 @@ type peer struct {
 	described   bool                      // the phone has the door's description
 	found       []webrtc.ICECandidateInit // before that
 	failure     error
+	away        *time.Timer // until the phone must be back; nil while it is here
 
 	// Owned by run.
 	pc         *webrtc.PeerConnection
@@ -124,7 +126,9 @@ func (p *peer) changed(state webrtc.PeerConnectionState) error {
 	case webrtc.PeerConnectionStateFailed:
 		return errors.New("the media connection is lost")
 	case webrtc.PeerConnectionStateClosed:
-		return errors.New("the phone closed the media connection")
+		p.video.fanout.close(p.video)
+		p.audio.fanout.close(p.audio)
+		p.post(peerAway{p})
 	}
 	return nil
 }
