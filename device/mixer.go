@@ -178,7 +178,7 @@ func (m *Mixer) play(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("loudspeaker: %T has no WriteSamples", opened)
 	}
-	m.opened(describe(opened))
+	m.opened(describeSound(opened))
 	return m.pump(ctx, sink)
 }
 

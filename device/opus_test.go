@@ -42,13 +42,13 @@ func TestOpusSamples(t *testing.T) {
 		want   int
 	}{
 		{nil, 0},
-		{[]byte{0<<3 | 0}, 480},             // SILK 10 ms
-		{[]byte{3<<3 | 0}, 2880},            // SILK 60 ms
+		{[]byte{0 << 3}, 480},               // SILK 10 ms
+		{[]byte{3 << 3}, 2880},              // SILK 60 ms
 		{[]byte{3<<3 | 1}, 5760},            // two of them
 		{[]byte{3<<3 | 3, 3}, 0},            // three: 180 ms, too long
 		{[]byte{12<<3 | 2}, 960},            // hybrid, 2 of 10 ms
-		{[]byte{16<<3 | 0}, 120},            // CELT 2.5 ms
-		{[]byte{31<<3 | 0}, 960},            // CELT 20 ms
+		{[]byte{16 << 3}, 120},              // CELT 2.5 ms
+		{[]byte{31 << 3}, 960},              // CELT 20 ms
 		{[]byte{31<<3 | 4}, 960},            // the same, stereo
 		{[]byte{31<<3 | 3}, 0},              // count missing
 		{[]byte{31<<3 | 3, 0}, 0},           // no frames

@@ -72,8 +72,8 @@ type soundSink interface {
 	Close() error
 }
 
-// describe gives the words that an opened device has for itself, or "".
-func describe(device any) string {
+// describeSound gives the words that an opened device has for itself, or "".
+func describeSound(device any) string {
 	if d, ok := device.(interface{ Description() string }); ok {
 		return d.Description()
 	}

@@ -51,8 +51,8 @@ func (s soundSystem) explain(direction soundDirection, name, id string, cause er
 		return fmt.Errorf("%s %q: %w", direction, name, err)
 	}
 	for _, sound := range list {
-		if sound.Problem != nil && sound.is(id) && !errors.Is(cause, ErrSoundGone) {
-			return fmt.Errorf("%w: %w", sound.Problem, cause)
+		if sound.Problem != nil && sound.is(id) {
+			return sound.Problem
 		}
 	}
 	switch {

@@ -20,8 +20,8 @@ const (
 // the card's thread and ours, the watchdog over that thread, and the end.
 type soundPort struct {
 	// Fixed after newSoundPort.
-	label  string        // for people, such as `microphone "hw:1,0"`
-	ring   *soundRing    //
+	label  string // for people, such as `microphone "hw:1,0"`
+	ring   *soundRing
 	gone   chan struct{} // closed by lose
 	closed chan struct{} // closed by Close
 	logger *slog.Logger

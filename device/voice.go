@@ -132,7 +132,7 @@ func (v *Voice) stream(ctx context.Context, sink func([]byte, time.Duration, tim
 	if !ok {
 		return fmt.Errorf("microphone: %T has no ReadSamples", opened)
 	}
-	v.opened(describe(opened))
+	v.opened(describeSound(opened))
 	return v.pump(ctx, source, encoder, sink)
 }
 

@@ -7,8 +7,8 @@ import (
 
 // Note is one pure tone.
 type Note struct {
-	Frequency float64       // Hz
-	Duration  time.Duration //
+	Frequency float64 // Hz
+	Duration  time.Duration
 }
 
 // MelodyDBFS is the level of the melody's tones: the root mean square relative to full scale.
