@@ -25,8 +25,8 @@ type jitterPacket struct {
 	opus      []byte
 }
 
-// jitterCounts counts what happened to packets.
-type jitterCounts struct {
+// TalkerCounts counts what happened to one phone's packets.
+type TalkerCounts struct {
 	Received  int64 `json:"received"`
 	Lost      int64 `json:"lost"`      // not there when they were due, while later ones were
 	Late      int64 `json:"late"`      // came after they were due, or twice
@@ -47,7 +47,7 @@ type jitterBuffer struct {
 	waited  int            // samples made up in place of next while nothing was in hand
 	lates   int            // late packets in a row
 	roomy   time.Time      // since when more was in hand than needed; zero: it isn't
-	counts  jitterCounts
+	counts  TalkerCounts
 }
 
 // put takes in a packet, which it copies.

@@ -29,9 +29,6 @@ type Talker struct {
 	silent    bool      // silence was the last thing played
 }
 
-// TalkerCounts counts what happened to a talker's packets.
-type TalkerCounts = jitterCounts
-
 // Receive takes in the payload of one RTP packet (RFC 7587), which it copies. Packets may
 // come late, twice, out of order, or not at all. It never blocks on the loudspeaker; any
 // goroutine may call it. After Leave it does nothing.
@@ -114,7 +111,7 @@ func (t *Talker) more() bool {
 func (t *Talker) play(packet jitterPacket) {
 	pcm, err := t.decoder.decode(packet.opus)
 	if err != nil {
-		t.count(func(c *jitterCounts) { c.Bad++ })
+		t.count(func(c *TalkerCounts) { c.Bad++ })
 		t.conceal(packet.samples)
 		return
 	}
@@ -125,7 +122,7 @@ func (t *Talker) play(packet jitterPacket) {
 func (t *Talker) blend(first, second jitterPacket) {
 	pcm, err := t.decoder.decode(first.opus)
 	if err != nil {
-		t.count(func(c *jitterCounts) { c.Bad++ })
+		t.count(func(c *TalkerCounts) { c.Bad++ })
 		t.play(second)
 		return
 	}
@@ -133,7 +130,7 @@ func (t *Talker) blend(first, second jitterPacket) {
 	t.heard(pcm)
 	pcm, err = t.decoder.decode(second.opus)
 	if err != nil {
-		t.count(func(c *jitterCounts) { c.Bad++ })
+		t.count(func(c *TalkerCounts) { c.Bad++ })
 		return
 	}
 	mixed := t.ready[start:]
@@ -177,7 +174,7 @@ func (t *Talker) repair(next jitterPacket) bool {
 	if err != nil {
 		return t.conceal(next.samples)
 	}
-	t.count(func(c *jitterCounts) { c.Recovered++ })
+	t.count(func(c *TalkerCounts) { c.Recovered++ })
 	t.heard(pcm)
 	return true
 }
@@ -196,7 +193,7 @@ func (t *Talker) conceal(n int) bool {
 	if err != nil {
 		return false
 	}
-	t.count(func(c *jitterCounts) { c.Concealed++ })
+	t.count(func(c *TalkerCounts) { c.Concealed++ })
 	t.fade(pcm)
 	return true
 }
@@ -217,7 +214,7 @@ func concealGain(n int) float32 {
 }
 
 // count changes the counters.
-func (t *Talker) count(change func(*jitterCounts)) {
+func (t *Talker) count(change func(*TalkerCounts)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	change(&t.jitter.counts)
