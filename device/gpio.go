@@ -1,0 +1,200 @@
+package device
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+	"periph.io/x/conn/v3/driver/driverreg"
+	"periph.io/x/host/v3/gpioioctl"
+)
+
+// Errors of buttons and output lines. What comes out of this package wraps one of them
+// where it applies, with the line's name and what to do about it.
+var (
+	// ErrNoGPIO: the machine has no GPIO chip that this process could see when it started to look.
+	ErrNoGPIO = errors.New("there is no GPIO chip")
+	// ErrNoSuchLine: there are GPIO chips, but none has that line.
+	ErrNoSuchLine = errors.New("there is no such GPIO line")
+	// ErrLineBusy: another program, the kernel or another device of this doorbell has the line.
+	ErrLineBusy = errors.New("the GPIO line is in use")
+	// ErrLinePermission: this process may not open the GPIO chip.
+	ErrLinePermission = errors.New("permission denied")
+	// ErrLineGone: the GPIO chip went away while the line was in use.
+	ErrLineGone = errors.New("the GPIO chip is gone")
+)
+
+// Line is one line of a GPIO chip.
+type Line struct {
+	Chip     string // the kernel's name of the chip, such as "gpiochip0"
+	Label    string // what the chip is, such as "pinctrl-bcm2711"
+	Number   int    // of the line on its chip
+	Name     string // such as "GPIO17"; many lines have none
+	Consumer string // who had it when this process first looked, or "" for nobody
+
+	path  string
+	pin   *gpioioctl.GPIOLine
+	taken *atomic.Bool // a device of this process has it; the same for all copies of the line
+}
+
+// ID is a name to configure the line by.
+func (l Line) ID() string {
+	if l.Name != "" {
+		return l.Name
+	}
+	return fmt.Sprintf("%s:%d", l.Chip, l.Number)
+}
+
+// ListLines returns the lines of all GPIO chips, those of the processor's own pins first.
+// It looks at the machine at the first call in a process and never again: the driver below
+// can't look twice, so a chip that came later is seen only after a restart.
+func ListLines() ([]Line, error) {
+	lines, err := scanLines()
+	if err != nil {
+		return nil, err
+	}
+	if len(lines) == 0 {
+		nodes, _ := filepath.Glob("/dev/gpiochip*") // the pattern is good
+		return nil, noChips(nodes, func(node string) error {
+			return unix.Faccessat(unix.AT_FDCWD, node, unix.R_OK, unix.AT_EACCESS)
+		})
+	}
+	return slices.Clone(lines), nil
+}
+
+// scanLines is what gpioioctl's own registry holds, which is filled once in a process.
+var scanLines = sync.OnceValues(func() ([]Line, error) {
+	// Only gpioioctl is registered: host.Init would also touch a Pi's registers through /dev/mem.
+	if _, err := driverreg.Init(); err != nil {
+		return nil, fmt.Errorf("gpio: looking for chips: %w", err)
+	}
+	var lines []Line
+	for _, chip := range gpioioctl.Chips {
+		for _, pin := range chip.Lines() {
+			lines = append(lines, Line{
+				Chip: chip.Name(), Label: chip.Label(), Number: pin.Number(), Name: usefulName(pin.Name()),
+				Consumer: pin.Consumer(), path: chip.Path(), pin: pin, taken: new(atomic.Bool),
+			})
+		}
+	}
+	return lines, nil
+})
+
+// usefulName is a line's name, or "" where drivers write "-" or "_" for none.
+func usefulName(name string) string {
+	if name == "-" || name == "_" {
+		return ""
+	}
+	return name
+}
+
+// noChips says why no chip was seen, from the nodes that there are now.
+func noChips(nodes []string, access func(string) error) error {
+	if len(nodes) == 0 {
+		return fmt.Errorf("gpio: %w (/dev/gpiochip*): is this a Raspberry Pi or a board like it, and has its kernel CONFIG_GPIO_CDEV?", ErrNoGPIO)
+	}
+	for _, node := range nodes {
+		if err := access(node); err != nil {
+			return fmt.Errorf("gpio: %s: %w: add this user to the group gpio (`sudo usermod -aG gpio $USER`) and log in again: %w", node, ErrLinePermission, err)
+		}
+	}
+	return fmt.Errorf("gpio: %w that was there when doorbell started: %s came later: restart doorbell", ErrNoGPIO, strings.Join(nodes, ", "))
+}
+
+// findLine returns the line of a name: "GPIO17", "17", "gpiochip0:17", "pinctrl-rp1:GPIO17".
+func findLine(lines []Line, name string) (Line, error) {
+	name = strings.TrimSpace(name)
+	for _, same := range []func(l Line) bool{
+		func(l Line) bool { return l.Name == name && name != "" },
+		func(l Line) bool { return isLineOfChip(l, name) },
+		func(l Line) bool { return l.Name == "GPIO"+name },
+		// The first chip's: the processor's own pins, where the board has several chips.
+		func(l Line) bool { return l.Chip == lines[0].Chip && strconv.Itoa(l.Number) == name },
+		func(l Line) bool { return strings.EqualFold(l.Name, name) && name != "" },
+	} {
+		if i := slices.IndexFunc(lines, same); i >= 0 {
+			return lines[i], nil
+		}
+	}
+	return Line{}, fmt.Errorf("gpio line %q: %w: the nearest are %s", name, ErrNoSuchLine, strings.Join(nearestLines(lines, name), ", "))
+}
+
+// isLineOfChip tells whether name is the chip and the line with a colon between.
+func isLineOfChip(l Line, name string) bool {
+	chip, line, ok := strings.Cut(name, ":")
+	chip = strings.TrimPrefix(chip, "/dev/")
+	return ok && (chip == l.Chip || chip == l.Label) && (line == strconv.Itoa(l.Number) || line == l.Name && line != "")
+}
+
+// nearestLines returns up to five names of lines that look most like name.
+func nearestLines(lines []Line, name string) []string {
+	ids := make([]string, len(lines))
+	for i, l := range lines {
+		ids[i] = l.ID()
+		if strings.Contains(name, ":") {
+			ids[i] = fmt.Sprintf("%s:%d", l.Chip, l.Number)
+		}
+	}
+	slices.SortStableFunc(ids, func(a, b string) int { return cmp.Compare(editDistance(a, name), editDistance(b, name)) })
+	return ids[:min(5, len(ids))]
+}
+
+// lineOf finds the line of a name among those of the machine.
+func lineOf(name string) (Line, error) {
+	lines, err := ListLines()
+	if err != nil {
+		return Line{}, err
+	}
+	return findLine(lines, name)
+}
+
+// claim keeps the other devices of this process from using the line; the kernel keeps
+// other processes from it. Release with taken.Store(false).
+func (l Line) claim() error {
+	if l.taken.CompareAndSwap(false, true) {
+		return nil
+	}
+	return fmt.Errorf("gpio line %s: %w by doorbell itself: give each button and light a line of its own", l.ID(), ErrLineBusy)
+}
+
+// requestError says why the kernel refused a line. gpioioctl passes on the words for
+// errno, not the number.
+func (l Line) requestError(err error) error {
+	has := func(number unix.Errno) bool { return strings.Contains(err.Error(), number.Error()) }
+	switch {
+	case has(unix.EBUSY):
+		return fmt.Errorf("gpio line %s: %w by %s: stop that or choose another line: %w", l.ID(), ErrLineBusy, cmp.Or(l.Consumer, "another program"), err)
+	case has(unix.EPERM), has(unix.EACCES):
+		return fmt.Errorf("gpio line %s: %w: add this user to the group gpio (`sudo usermod -aG gpio $USER`) and log in again: %w", l.ID(), ErrLinePermission, err)
+	case has(unix.ENODEV):
+		return l.goneError()
+	}
+	return fmt.Errorf("gpio line %s: asking the kernel for it: %w", l.ID(), err)
+}
+
+// goneError tells that the chip is gone.
+func (l Line) goneError() error {
+	return fmt.Errorf("gpio line %s: %w: %s: restart doorbell when it is back", l.ID(), ErrLineGone, l.Label)
+}
+
+// watch returns a function that tells whether the chip is still the one it was now.
+func (l Line) watch() (func() error, error) {
+	then, err := os.Stat(l.path)
+	if err != nil {
+		return nil, l.goneError()
+	}
+	return func() error {
+		if now, err := os.Stat(l.path); err != nil || !os.SameFile(then, now) {
+			return l.goneError()
+		}
+		return nil
+	}, nil
+}

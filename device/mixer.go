@@ -1,0 +1,259 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// MixerOptions are what NewMixer is told. Open is needed; the rest has defaults.
+type MixerOptions struct {
+	// Open opens the loudspeaker: something with WriteSamples (see Speaker). nil: there is none.
+	Open func(ctx context.Context) (io.Closer, error)
+	// Logger. Default: nobody hears.
+	Logger *slog.Logger
+}
+
+// Mixer plays what phones say through the door's loudspeaker. The loudspeaker is open
+// while anybody has joined.
+type Mixer struct {
+	// Fixed after NewMixer.
+	options MixerOptions
+	changed chan struct{} // holds a token when somebody joined or left
+
+	running atomic.Bool // Run is running
+
+	mu sync.Mutex
+	// Guarded by mu.
+	talkers []*Talker
+	status  MixerStatus
+
+	// Owned by Run.
+	limiter limiter
+	block   [FrameSamples]float32
+	pcm     [FrameSamples]int16
+	stuck   int // loudspeakers that did not close
+}
+
+// MixerStatus says how the loudspeaker is doing.
+type MixerStatus struct {
+	State       SoundState `json:"state"`
+	Description string     `json:"description,omitempty"` // what is or was open last
+	LevelDBFS   float64    `json:"levelDBFS"`             // loudness of the last 20 ms, see LevelDBFS
+	Talkers     int        `json:"talkers"`               // who has joined
+	Err         error      `json:"-"`                     // why it is lost
+}
+
+const (
+	// mixerRetry and mixerRetryMax are the pauses between tries to open the loudspeaker.
+	mixerRetry    = 500 * time.Millisecond
+	mixerRetryMax = 2 * time.Second
+	// mixerStall is when a write took so long that what phones said meanwhile is stale.
+	mixerStall = 200 * time.Millisecond
+	// mixerSteady is how long a loudspeaker must have worked for the pauses to begin anew.
+	mixerSteady = 5 * time.Second
+)
+
+// NewMixer returns a Mixer. It opens nothing yet.
+func NewMixer(options MixerOptions) *Mixer {
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	m := &Mixer{options: options, changed: make(chan struct{}, 1)}
+	m.status = MixerStatus{State: SoundIdle, LevelDBFS: SilenceDBFS}
+	if options.Open == nil {
+		m.status.State = SoundNone
+	}
+	return m
+}
+
+// Join adds a talker, who is to leave in the end. Any goroutine may call it, before Run too.
+func (m *Mixer) Join() *Talker {
+	t := &Talker{silent: true}
+	t.leave = func() {
+		m.mu.Lock()
+		m.talkers = slices.DeleteFunc(m.talkers, func(other *Talker) bool { return other == t })
+		m.mu.Unlock()
+		m.wake()
+	}
+	m.mu.Lock()
+	m.talkers = append(m.talkers, t)
+	m.mu.Unlock()
+	m.wake()
+	return t
+}
+
+// State says how the loudspeaker is doing. Any goroutine may ask.
+func (m *Mixer) State() MixerStatus {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	status := m.status
+	status.Talkers = len(m.talkers)
+	return status
+}
+
+// Run plays what talkers say until ctx ends, and returns ctx's error. A loudspeaker that
+// can't be opened or stops working is tried again, after 0.5 s at first and 2 s at most,
+// for as long as anybody has joined. At the same time as another Run it fails with
+// ErrSoundInUse.
+func (m *Mixer) Run(ctx context.Context) error {
+	if !m.running.CompareAndSwap(false, true) {
+		return fmt.Errorf("loudspeaker: %w", ErrSoundInUse)
+	}
+	defer m.running.Store(false)
+	pause := mixerRetry
+	for {
+		if err := m.await(ctx, func(n int) bool { return n > 0 && m.options.Open != nil }); err != nil {
+			m.note(SoundIdle, nil)
+			return err
+		}
+		begin := time.Now()
+		err := m.play(ctx)
+		switch {
+		case ctx.Err() != nil:
+			m.note(SoundIdle, nil)
+			return ctx.Err()
+		case err == nil:
+			pause = mixerRetry
+			m.note(SoundIdle, nil)
+			continue
+		case time.Since(begin) > mixerSteady:
+			pause = mixerRetry
+		}
+		m.lost(ctx, err, pause)
+		m.rest(ctx, pause)
+		pause = min(2*pause, mixerRetryMax)
+	}
+}
+
+// await returns when the number of talkers is as wanted, or ctx's error.
+func (m *Mixer) await(ctx context.Context, wanted func(int) bool) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if wanted(m.State().Talkers) {
+			return nil
+		}
+		select {
+		case <-m.changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// rest waits before another try, or until nobody needs it.
+func (m *Mixer) rest(ctx context.Context, pause time.Duration) {
+	resting, cancel := context.WithTimeout(ctx, pause)
+	defer cancel()
+	if err := m.await(resting, func(n int) bool { return n == 0 }); err == nil {
+		m.note(SoundIdle, nil)
+	}
+}
+
+// play opens the loudspeaker and plays until all have left (nil), or it fails, or ctx ends.
+func (m *Mixer) play(ctx context.Context) error {
+	if m.stuck >= maxStuckSound {
+		return fmt.Errorf("loudspeaker: %w: %d times now: restart doorbell", ErrSoundStuck, m.stuck)
+	}
+	opened, err := m.options.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("opening the loudspeaker: %w", err)
+	}
+	defer func() {
+		if err := opened.Close(); err != nil {
+			m.options.Logger.Warn("closing the loudspeaker", "error", err)
+			if errors.Is(err, ErrSoundStuck) {
+				m.stuck++
+			}
+		}
+	}()
+	sink, ok := opened.(soundSink)
+	if !ok {
+		return fmt.Errorf("loudspeaker: %T has no WriteSamples", opened)
+	}
+	m.opened(describeSound(opened))
+	return m.pump(ctx, sink)
+}
+
+// pump mixes at the loudspeaker's pace.
+func (m *Mixer) pump(ctx context.Context, sink soundSink) error {
+	m.limiter = limiter{}
+	stale := true // what came while the loudspeaker was closed
+	for {
+		talkers := m.joined()
+		if len(talkers) == 0 {
+			return nil
+		}
+		m.mix(talkers, stale)
+		before := time.Now()
+		if err := sink.WriteSamples(ctx, m.pcm[:]); err != nil {
+			return fmt.Errorf("playing: %w", err)
+		}
+		stale = time.Since(before) > mixerStall
+		level := LevelDBFS(m.pcm[:])
+		m.mu.Lock()
+		m.status.LevelDBFS = level
+		m.mu.Unlock()
+	}
+}
+
+// mix makes the next block of all talkers.
+func (m *Mixer) mix(talkers []*Talker, stale bool) {
+	clear(m.block[:])
+	for _, t := range talkers {
+		if stale {
+			t.resync()
+		}
+		t.addTo(m.block[:])
+	}
+	m.limiter.limit(m.block[:], m.pcm[:])
+}
+
+// joined returns the talkers of now.
+func (m *Mixer) joined() []*Talker {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.talkers)
+}
+
+// opened notes that the loudspeaker works.
+func (m *Mixer) opened(description string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.status = MixerStatus{State: SoundOpen, Description: description, LevelDBFS: SilenceDBFS}
+}
+
+// lost notes that the loudspeaker doesn't work, and logs the first of many equal failures as a warning.
+func (m *Mixer) lost(ctx context.Context, err error, pause time.Duration) {
+	level := slog.LevelWarn
+	if before := m.State(); before.Err != nil && before.Err.Error() == err.Error() {
+		level = slog.LevelDebug
+	}
+	m.options.Logger.Log(ctx, level, "loudspeaker does not work; trying again", "error", err, "pause", pause)
+	m.note(SoundLost, err)
+}
+
+// note notes that the loudspeaker is closed.
+func (m *Mixer) note(state SoundState, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.options.Open == nil {
+		return // there is none, which isn't idle
+	}
+	m.status.State, m.status.Err, m.status.LevelDBFS = state, err, SilenceDBFS
+}
+
+// wake has Run look who is there.
+func (m *Mixer) wake() {
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
