@@ -71,7 +71,7 @@ type Button struct {
 // it can be had. It holds nothing: Run takes the line and gives it back. Its errors wrap
 // ErrNoGPIO, ErrNoSuchLine, ErrLineBusy or ErrLinePermission where that is the cause.
 func OpenButton(name string, options ButtonOptions) (*Button, error) {
-	line, err := lineOf(name)
+	line, err := FindLine(name)
 	if err != nil {
 		return nil, fmt.Errorf("button: %w", err)
 	}

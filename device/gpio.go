@@ -147,8 +147,9 @@ func nearestLines(lines []Line, name string) []string {
 	return ids[:min(5, len(ids))]
 }
 
-// lineOf finds the line of a name among those of the machine.
-func lineOf(name string) (Line, error) {
+// FindLine finds the line of a name (see [OpenButton]) among those of the machine.
+// Its errors name the nearest lines, or what keeps this user from all of them.
+func FindLine(name string) (Line, error) {
 	lines, err := ListLines()
 	if err != nil {
 		return Line{}, err

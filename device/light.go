@@ -34,7 +34,7 @@ type Light struct {
 // OpenLight takes the line of a name (see OpenButton) as an output and switches it off.
 // The light is to be closed after use.
 func OpenLight(name string, options LightOptions) (*Light, error) {
-	line, err := lineOf(name)
+	line, err := FindLine(name)
 	if err != nil {
 		return nil, fmt.Errorf("light: %w", err)
 	}

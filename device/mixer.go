@@ -16,6 +16,9 @@ import (
 type MixerOptions struct {
 	// Open opens the loudspeaker: something with WriteSamples (see Speaker). nil: there is none.
 	Open func(ctx context.Context) (io.Closer, error)
+	// Changed is told each new state, in order. It must not block, nor ask the Mixer. nil:
+	// nobody cares.
+	Changed func(SoundState)
 	// Logger. Default: nobody hears.
 	Logger *slog.Logger
 }
@@ -64,6 +67,9 @@ const (
 func NewMixer(options MixerOptions) *Mixer {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	if options.Changed == nil {
+		options.Changed = func(SoundState) {}
 	}
 	m := &Mixer{options: options, changed: make(chan struct{}, 1)}
 	m.status = MixerStatus{State: SoundIdle, LevelDBFS: SilenceDBFS}
@@ -228,6 +234,7 @@ func (m *Mixer) opened(description string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.status = MixerStatus{State: SoundOpen, Description: description, LevelDBFS: SilenceDBFS}
+	m.options.Changed(SoundOpen)
 }
 
 // lost notes that the loudspeaker doesn't work, and logs the first of many equal failures as a warning.
@@ -246,6 +253,9 @@ func (m *Mixer) note(state SoundState, err error) {
 	defer m.mu.Unlock()
 	if m.options.Open == nil {
 		return // there is none, which isn't idle
+	}
+	if m.status.State != state {
+		m.options.Changed(state)
 	}
 	m.status.State, m.status.Err, m.status.LevelDBFS = state, err, SilenceDBFS
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // nullSound matches ALSA's null device, alone or as the slave of a plug-in.
@@ -103,21 +105,5 @@ func soundNames(list []Sound) string {
 // editDistance is the number of letters to add, drop or change to get from a to b
 // (Levenshtein), without regard to case.
 func editDistance(a, b string) int {
-	x, y := []rune(strings.ToLower(a)), []rune(strings.ToLower(b))
-	row := make([]int, len(y)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range x {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range y {
-			cost := 1
-			if x[i] == y[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(y)]
+	return levenshtein.ComputeDistance(strings.ToLower(a), strings.ToLower(b))
 }

@@ -19,16 +19,15 @@ var rooms = map[string][]string{
 }
 
 var owners = map[string]string{
-	"github.com/pion/webrtc/v4":       "doorbell/rtc",
-	"github.com/pion/mediadevices":    "doorbell/device",
-	"github.com/gen2brain/malgo":      "doorbell/device",
-	"github.com/hraban/opus":          "doorbell/device",
-	"periph.io/x/host/v3":             "doorbell/device",
-	"periph.io/x/conn/v3":             "doorbell/device",
-	"github.com/gorilla/websocket":    "doorbell/signaling",
-	"github.com/goccy/go-yaml":        "doorbell/configs",
-	"github.com/alecthomas/kong":      "doorbell/cmd/doorbell",
-	"github.com/agnivade/levenshtein": "doorbell/configs",
+	"github.com/pion/webrtc/v4":    "doorbell/rtc",
+	"github.com/pion/mediadevices": "doorbell/device",
+	"github.com/gen2brain/malgo":   "doorbell/device",
+	"github.com/hraban/opus":       "doorbell/device",
+	"periph.io/x/host/v3":          "doorbell/device",
+	"periph.io/x/conn/v3":          "doorbell/device",
+	"github.com/gorilla/websocket": "doorbell/signaling",
+	"github.com/goccy/go-yaml":     "doorbell/configs",
+	"github.com/alecthomas/kong":   "doorbell/cmd/doorbell",
 }
 
 func TestRooms(t *testing.T) {
