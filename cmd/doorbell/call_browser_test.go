@@ -78,17 +78,6 @@ func TestBrowserReloadWhileRinging(t *testing.T) {
 	anna.seesMotion()
 }
 
-// freePort finds a port for what is to come back at the same place.
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
 // TestBrowserRelayRestart kills the relay, to which door and phone are logged
 // in, in a call: the media goes on, the signaling comes back, and hanging up
 // works after it.
