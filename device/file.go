@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -67,12 +68,13 @@ type recording struct {
 	end  context.CancelCauseFunc // ends reads with ErrClosed
 	done context.Context
 
+	drops atomic.Uint64
+
 	// Guarded by mu, which is held while reading.
 	mu     sync.Mutex
 	file   *os.File
 	source *bufio.Reader
 	pacer  framePacer
-	drops  uint64
 }
 
 func (r *recording) init(path string, f *os.File, source *bufio.Reader, rate float64) {
@@ -97,11 +99,7 @@ func (r *recording) Close() error {
 func (r *recording) FrameRate() float64 { return r.pacer.rate }
 
 // Drops counts the pictures that were passed over because they were late.
-func (r *recording) Drops() uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.drops
-}
+func (r *recording) Drops() uint64 { return r.drops.Load() }
 
 // wait waits for the next picture's time; Close ends it as the context does.
 func (r *recording) wait(ctx context.Context) (due time.Time, late int64, err error) {
@@ -160,7 +158,7 @@ func (c *Y4MFile) ReadPicture(ctx context.Context) (*image.YCbCr, time.Time, err
 	if err != nil {
 		return nil, due, err
 	}
-	c.drops += uint64(late)
+	c.drops.Add(uint64(late))
 	// After a long pause there is no need to go through every round missed.
 	for range min(late, int64(c.pacer.rate)+1) {
 		if err := c.round(c.reader.skip); err != nil {

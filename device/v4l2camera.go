@@ -92,8 +92,8 @@ func (c *H264Camera) ReadAccessUnit(ctx context.Context) (unit []byte, key bool,
 	return unit, key, captured, nil
 }
 
-// RequestKeyFrame asks the camera for a key frame where it can be asked. It must
-// not be called after Close has returned.
+// RequestKeyFrame asks the camera for a key frame where it can be asked. It waits
+// for a read that is under way.
 func (c *H264Camera) RequestKeyFrame() {
 	if !c.keyFrameControl {
 		return
