@@ -38,7 +38,7 @@ func openCamera(k kernel, path, nodes string, options CameraOptions) (io.Closer,
 	if err != nil {
 		return nil, errors.Join(err, k.Close(fd))
 	}
-	s := &v4l2Stream{v4l2Device: v4l2Device{k: k, fd: fd, path: path}, wait: wait}
+	s := &v4l2Stream{v4l2Device: v4l2Device{k: k, fd: fd, path: path}, wait: wait, stall: stallTimeout}
 	camera, err := s.open(options)
 	if err != nil {
 		_ = s.release() // the error that led here says more
@@ -77,7 +77,7 @@ func (s *v4l2Stream) setFormat(choices []candidate, options CameraOptions) error
 		f := v4l2Format{Type: v4l2BufTypeVideoCapture}
 		f.Pix = v4l2PixFormat{Width: uint32(c.width), Height: uint32(c.height), PixelFormat: c.format, Field: v4l2FieldNone}
 		if err := s.ioctl(vidiocSetFmt, unsafe.Pointer(&f)); err != nil {
-			last = cameraError(s.path, fmt.Sprintf("setting %s %dx%d", c.format, c.width, c.height), err)
+			last = cameraError(s.path, fmt.Sprintf("setting %s", c), err)
 			if errors.Is(err, unix.EBUSY) || gone(err) {
 				return last
 			}

@@ -140,3 +140,6 @@ func firstUsable(k kernel, paths []string) (string, error) {
 	}
 	return "", e
 }
+
+// String is such as "MJPG 1280x720".
+func (c candidate) String() string { return fmt.Sprintf("%s %dx%d", c.format, c.width, c.height) }

@@ -14,7 +14,7 @@ import (
 
 const (
 	bufferCount  = 4
-	stallTimeout = 3 * time.Second // no good picture for so long: ErrStalled
+	stallTimeout = 3 * time.Second
 	oldestStamp  = 5 * time.Second // older time stamps than that are not believed
 	mostEIO      = 10              // in a row; the kernel calls single ones temporary
 )
@@ -25,6 +25,8 @@ type v4l2Stream struct {
 	v4l2Device
 	format  v4l2PixFormat // as the driver set it
 	rate    float64       // pictures per second as the driver says; 0 if it doesn't
+	stall   time.Duration // no good picture for so long: ErrStalled
+	asked   bool          // for buffers, so that there is something to undo
 	buffers [][]byte
 	wait    *waiter
 
@@ -44,6 +46,7 @@ func (s *v4l2Stream) start() error {
 	if err := s.ioctl(vidiocReqBufs, unsafe.Pointer(&request)); err != nil {
 		return cameraError(s.path, "asking for buffers", err)
 	}
+	s.asked = true
 	if request.Count < 2 {
 		return fmt.Errorf("camera %s: the driver gave %d buffers; at least 2 are needed", s.path, request.Count)
 	}
@@ -94,8 +97,10 @@ func (s *v4l2Stream) Close() error {
 func (s *v4l2Stream) release() error {
 	var errs []error
 	kind := int32(v4l2BufTypeVideoCapture)
-	if err := s.ioctl(vidiocStreamOff, unsafe.Pointer(&kind)); err != nil && !gone(err) {
-		errs = append(errs, fmt.Errorf("camera %s: stopping: %w", s.path, err))
+	if s.asked { // otherwise it might be somebody else's stream
+		if err := s.ioctl(vidiocStreamOff, unsafe.Pointer(&kind)); err != nil && !gone(err) {
+			errs = append(errs, fmt.Errorf("camera %s: stopping: %w", s.path, err))
+		}
 	}
 	for _, memory := range s.buffers {
 		if err := s.k.Munmap(memory); err != nil {
@@ -103,8 +108,9 @@ func (s *v4l2Stream) release() error {
 		}
 	}
 	s.buffers = nil
-	request := v4l2RequestBuffers{Type: v4l2BufTypeVideoCapture, Memory: v4l2MemoryMMAP}
-	_ = s.ioctl(vidiocReqBufs, unsafe.Pointer(&request)) // closing frees them as well
+	if request := (v4l2RequestBuffers{Type: v4l2BufTypeVideoCapture, Memory: v4l2MemoryMMAP}); s.asked {
+		_ = s.ioctl(vidiocReqBufs, unsafe.Pointer(&request)) // closing frees them as well
+	}
 	if err := s.k.Close(s.fd); err != nil {
 		errs = append(errs, fmt.Errorf("camera %s: closing: %w", s.path, err))
 	}
@@ -118,7 +124,7 @@ func (s *v4l2Stream) release() error {
 func (s *v4l2Stream) read(ctx context.Context, newest bool, use func(data []byte, captured time.Time) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	deadline := time.Now().Add(stallTimeout)
+	deadline := time.Now().Add(s.stall)
 	var damage error
 	for {
 		b, err := s.next(ctx, newest, deadline)
@@ -157,7 +163,7 @@ func (s *v4l2Stream) next(ctx context.Context, newest bool, deadline time.Time) 
 			return nil, err
 		}
 		if events == 0 {
-			return nil, &CameraError{Camera: s.path, Kind: ErrStalled, Cause: fmt.Errorf("none for %v", stallTimeout), Hint: "unplug it and plug it in again"}
+			return nil, &CameraError{Camera: s.path, Kind: ErrStalled, Cause: fmt.Errorf("none for %v", s.stall), Hint: "unplug it and plug it in again"}
 		}
 		b, err := s.dequeue()
 		if err == nil && newest {
