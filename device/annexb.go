@@ -75,12 +75,16 @@ func (s *unitSplitter) next() []byte {
 		i := bytes.Index(s.buffer[s.scan:], startCode3)
 		if i < 0 {
 			s.scan = max(s.scan, len(s.buffer)-2)
-			s.forgetGarbage(s.scan)
+			s.forgetGarbage(max(len(s.buffer)-3, 0)) // a start code may have begun
 			return nil
 		}
 		i += s.scan
 		if !s.begun {
-			i -= s.forgetGarbage(i)
+			before := i
+			if i > 0 && s.buffer[i-1] == 0 { // a start code of four bytes
+				before--
+			}
+			i -= s.forgetGarbage(before)
 			s.begun = true
 		}
 		if i+4 >= len(s.buffer) { // the byte after the header tells of slices which they are
