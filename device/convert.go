@@ -16,8 +16,12 @@ type layout struct {
 // newLayout reads what the driver set, and repairs what drivers leave out.
 func newLayout(p *v4l2PixFormat) (layout, error) {
 	l := layout{format: p.PixelFormat, width: int(p.Width), height: int(p.Height), stride: int(p.BytesPerLine)}
-	l.fullRange = p.Quantization == v4l2QuantizationFullRange ||
-		p.Quantization == v4l2QuantizationDefault && p.Colorspace == v4l2ColorspaceJPEG
+	quantization := uint32(v4l2QuantizationDefault)
+	if p.Priv == v4l2PrivMagic {
+		quantization = p.Quantization
+	}
+	l.fullRange = quantization == v4l2QuantizationFullRange ||
+		quantization == v4l2QuantizationDefault && p.Colorspace == v4l2ColorspaceJPEG
 	if l.width < 16 || l.height < 16 || l.width > maxPictureSide || l.height > maxPictureSide {
 		return l, fmt.Errorf("driver set a size of %dx%d", l.width, l.height)
 	}

@@ -112,9 +112,10 @@ func TestLayoutOfWhatDriversLeaveOut(t *testing.T) {
 	}{
 		{"no stride", v4l2PixFormat{Width: 640, Height: 480, PixelFormat: pixYUYV}, layout{pixYUYV, 640, 480, 1280, false}},
 		{"no stride, planes", v4l2PixFormat{Width: 33, Height: 17, PixelFormat: pixYU12}, layout{pixYU12, 33, 17, 34, false}},
-		{"full range", v4l2PixFormat{Width: 64, Height: 64, PixelFormat: pixNV12, Quantization: 1}, layout{pixNV12, 64, 64, 64, true}},
+		{"full range", v4l2PixFormat{Width: 64, Height: 64, PixelFormat: pixNV12, Priv: v4l2PrivMagic, Quantization: 1}, layout{pixNV12, 64, 64, 64, true}},
+		{"full range, of an old driver", v4l2PixFormat{Width: 64, Height: 64, PixelFormat: pixNV12, Quantization: 1}, layout{pixNV12, 64, 64, 64, false}},
 		{"JPEG colours", v4l2PixFormat{Width: 64, Height: 64, PixelFormat: pixNV12, Colorspace: 7}, layout{pixNV12, 64, 64, 64, true}},
-		{"JPEG colours, limited", v4l2PixFormat{Width: 64, Height: 64, PixelFormat: pixNV12, Colorspace: 7, Quantization: 2}, layout{pixNV12, 64, 64, 64, false}},
+		{"JPEG colours, limited", v4l2PixFormat{Width: 64, Height: 64, PixelFormat: pixNV12, Colorspace: 7, Priv: v4l2PrivMagic, Quantization: 2}, layout{pixNV12, 64, 64, 64, false}},
 		{"no size", v4l2PixFormat{PixelFormat: pixYUYV}, layout{}},
 		{"huge", v4l2PixFormat{Width: 1 << 30, Height: 1 << 30, PixelFormat: pixYUYV}, layout{}},
 	} {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,7 @@ type PipeCamera struct {
 	about   atomic.Pointer[string]
 	waiting atomic.Bool
 	drops   atomic.Uint64
+	rate    atomic.Uint64 // float64 bits
 
 	// Guarded by mu, which is held while reading.
 	mu    sync.Mutex
@@ -86,6 +88,7 @@ func (c *PipeCamera) reopen() error {
 	c.fd, c.read, c.head = fd, nil, nil
 	c.describe("waiting for a writer")
 	c.waiting.Store(true)
+	c.rate.Store(0)
 	return nil
 }
 
@@ -96,6 +99,10 @@ func (c *PipeCamera) describe(what string) {
 
 // String is such as "pipe:/run/cam Y4M 1280x720 at 30", or that it waits for a writer.
 func (c *PipeCamera) String() string { return *c.about.Load() }
+
+// FrameRate is what a Y4M stream says of itself, in pictures per second; 0 while
+// nothing is known.
+func (c *PipeCamera) FrameRate() float64 { return math.Float64frombits(c.rate.Load()) }
 
 // Waiting tells that no program writes into the pipe now.
 func (c *PipeCamera) Waiting() bool { return c.waiting.Load() }
@@ -220,6 +227,7 @@ func (c *PipeCamera) beginY4M(ctx context.Context) error {
 		return err
 	}
 	c.describe(reader.header.String())
+	c.rate.Store(math.Float64bits(reader.header.rate))
 	c.read = func(ctx context.Context) (Frame, error) {
 		from.ctx = ctx
 		p, err := reader.next()

@@ -79,7 +79,7 @@ func TestPipeWriterComesAndGoes(t *testing.T) {
 			checkColours(t, "through the pipe", p.Picture, 64, 48)
 		}
 		<-done
-		if c.Waiting() || !strings.HasSuffix(c.String(), "Y4M 64x48 at 30") {
+		if c.Waiting() || !strings.HasSuffix(c.String(), "Y4M 64x48 at 30") || c.FrameRate() != 30 {
 			t.Errorf("round %d: %s", round, c)
 		}
 		cancelled(t, c) // notices that the writer has gone, and waits

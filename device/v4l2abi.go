@@ -176,6 +176,7 @@ const (
 	v4l2BufFlagStampMask     = 0x0000e000
 	v4l2BufFlagStampMonotone = 0x00002000
 
+	v4l2PrivMagic             = 0xfeedcafe // the fields of v4l2_pix_format after priv are valid
 	v4l2ColorspaceJPEG        = 7
 	v4l2QuantizationDefault   = 0
 	v4l2QuantizationFullRange = 1

@@ -78,8 +78,10 @@ func (s *v4l2Stream) setControl(id uint32, value int) {
 
 // ReadAccessUnit waits for the next access unit, which is valid until the next
 // call: 4-byte start codes, with SPS and PPS before each key frame. None is left
-// out but those that the driver marks as damaged. Errors are as of ReadPicture.
+// out but those that the driver lost or marks as damaged; then the camera is asked
+// for a key frame. Errors are as of ReadPicture.
 func (c *H264Camera) ReadAccessUnit(ctx context.Context) (unit []byte, key bool, captured time.Time, err error) {
+	lost := c.Drops()
 	err = c.read(ctx, false, func(data []byte, when time.Time) error {
 		unit, key, captured = nil, false, when
 		var err error
@@ -88,6 +90,9 @@ func (c *H264Camera) ReadAccessUnit(ctx context.Context) (unit []byte, key bool,
 	})
 	if err != nil {
 		return nil, false, time.Time{}, err
+	}
+	if c.Drops() != lost && !key {
+		c.RequestKeyFrame()
 	}
 	return unit, key, captured, nil
 }

@@ -21,6 +21,7 @@ type CameraInfo struct {
 	Card    string // the name that the maker gave it
 	Bus     string // where it is plugged in
 	Formats []CameraFormat
+	UsedBy  []string // other programs that have it open, as "name (process id)"; as root all of them are seen
 	// Problem is nil for a camera that can be used, or says what is wrong with
 	// the device (a *CameraError) and what to do.
 	Problem error
@@ -49,7 +50,9 @@ func ListCameras() []CameraInfo {
 	paths := videoNodes("/dev")
 	found := make([]CameraInfo, 0, len(paths))
 	for _, path := range paths {
-		found = append(found, inspectCamera(linux{}, path))
+		info := inspectCamera(linux{}, path)
+		info.UsedBy = holders("/proc", path)
+		found = append(found, info)
 	}
 	return found
 }

@@ -13,7 +13,7 @@ const (
 	iocWrite = 1
 	iocRead  = 2
 
-	vidiocQueryCap     = iocRead<<30 | unsafe.Sizeof(v4l2Capability{})<<16 | 'V'<<8 | 0
+	vidiocQueryCap     = iocRead<<30 | unsafe.Sizeof(v4l2Capability{})<<16 | 'V'<<8
 	vidiocEnumFmt      = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2FmtDesc{})<<16 | 'V'<<8 | 2
 	vidiocGetFmt       = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2Format{})<<16 | 'V'<<8 | 4
 	vidiocSetFmt       = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2Format{})<<16 | 'V'<<8 | 5

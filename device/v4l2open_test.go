@@ -168,6 +168,14 @@ func TestH264Camera(t *testing.T) {
 	if c.Drops() != 1 {
 		t.Errorf("%d dropped, not the one before the key frame", c.Drops())
 	}
+	delete(n.set, v4l2CIDForceKeyFrame)
+	n.deliver(slice, v4l2Buffer{Sequence: 9})
+	if _, _, _, err := c.ReadAccessUnit(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, set := n.set[v4l2CIDForceKeyFrame]; !set {
+		t.Error("units were lost and no key frame was asked for")
+	}
 }
 
 func TestCandidates(t *testing.T) {
@@ -246,5 +254,17 @@ func TestVideoNodesInOrderOfNumber(t *testing.T) {
 	got := videoNodes(dir)
 	if len(got) != 3 || filepath.Base(got[0]) != "video0" || filepath.Base(got[1]) != "video2" || filepath.Base(got[2]) != "video10" {
 		t.Errorf("%v", got)
+	}
+}
+
+// With the kernel itself, as far as it goes without a camera.
+func TestOpenWhatIsNoCamera(t *testing.T) {
+	for path, kind := range map[string]error{"/dev/null": ErrNotCapture, "/dev/no-such-camera": ErrNotFound} {
+		if _, err := OpenCamera(path, CameraOptions{}); !errors.Is(err, kind) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	for _, info := range ListCameras() {
+		t.Log(info, info.UsedBy)
 	}
 }

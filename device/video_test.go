@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,37 +15,6 @@ import (
 	"doorbell/device/internal/h264dec"
 	"doorbell/device/sim"
 )
-
-// script is a camera that gives what it is told to, then blocks.
-type script struct {
-	mu        sync.Mutex
-	frames    chan Frame
-	err       error // instead of a frame when frames is closed
-	closed    int
-	keyFrames int
-	rate      float64
-}
-
-func (s *script) ReadFrame(ctx context.Context) (Frame, error) {
-	select {
-	case f, ok := <-s.frames:
-		if !ok {
-			return f, s.err
-		}
-		return f, nil
-	case <-ctx.Done():
-		return Frame{}, ctx.Err()
-	}
-}
-
-func (s *script) Close() error { s.closed++; return nil }
-func (s *script) RequestKeyFrame() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.keyFrames++
-}
-func (s *script) FrameRate() float64 { return s.rate }
-func (s *script) String() string     { return "script" }
 
 // play streams frames through a Video until the camera's end, and returns units.
 func play(t *testing.T, o VideoOptions, frames ...Frame) (units []Frame, v *Video, err error) {
