@@ -162,7 +162,8 @@ func (s *v4l2Stream) next(ctx context.Context, newest bool, deadline time.Time) 
 		if err != nil {
 			return nil, err
 		}
-		if events == 0 {
+		late := !time.Now().Before(deadline)
+		if events == 0 || late && failures > 0 {
 			return nil, &CameraError{Camera: s.path, Kind: ErrStalled, Cause: fmt.Errorf("none for %v", s.stall), Hint: "unplug it and plug it in again"}
 		}
 		b, err := s.dequeue()
@@ -177,10 +178,8 @@ func (s *v4l2Stream) next(ctx context.Context, newest bool, deadline time.Time) 
 			s.failed = &CameraError{Camera: s.path, Kind: ErrUnplugged, Cause: err, Hint: "plug it in again"}
 			return nil, s.failed
 		}
-		if errors.Is(err, unix.EIO) {
-			failures++
-		}
-		if failures >= mostEIO || !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EIO) {
+		temporary := errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EIO)
+		if failures++; !temporary || failures >= mostEIO && errors.Is(err, unix.EIO) {
 			s.failed = fmt.Errorf("camera %s: taking a picture: %w", s.path, err)
 			return nil, s.failed
 		}
