@@ -1,0 +1,101 @@
+package device
+
+import (
+	"runtime"
+	"testing"
+	"unsafe"
+)
+
+// What sizeof, offsetof and the VIDIOC_ macros of linux/videodev2.h (Linux 6.1)
+// say, by gcc for x86_64 and aarch64 (which agree) and by gcc for
+// arm-linux-gnueabihf with -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64.
+func TestLayoutIsTheKernels(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		got           uintptr
+		bits64, arm32 uintptr
+	}{
+		{"sizeof capability", unsafe.Sizeof(v4l2Capability{}), 104, 104},
+		{"sizeof fmtdesc", unsafe.Sizeof(v4l2FmtDesc{}), 64, 64},
+		{"sizeof frmsizeenum", unsafe.Sizeof(v4l2FrmSizeEnum{}), 44, 44},
+		{"sizeof frmivalenum", unsafe.Sizeof(v4l2FrmIvalEnum{}), 52, 52},
+		{"sizeof pix_format", unsafe.Sizeof(v4l2PixFormat{}), 48, 48},
+		{"sizeof format", unsafe.Sizeof(v4l2Format{}), 208, 204},
+		{"sizeof streamparm", unsafe.Sizeof(v4l2StreamParm{}), 204, 204},
+		{"sizeof requestbuffers", unsafe.Sizeof(v4l2RequestBuffers{}), 20, 20},
+		{"sizeof buffer", unsafe.Sizeof(v4l2Buffer{}), 88, 80},
+		{"sizeof queryctrl", unsafe.Sizeof(v4l2QueryCtrl{}), 68, 68},
+		{"sizeof control", unsafe.Sizeof(v4l2Control{}), 8, 8},
+		{"capability.device_caps", unsafe.Offsetof(v4l2Capability{}.DeviceCaps), 88, 88},
+		{"fmtdesc.pixelformat", unsafe.Offsetof(v4l2FmtDesc{}.PixelFormat), 44, 44},
+		{"frmsizeenum.discrete", unsafe.Offsetof(v4l2FrmSizeEnum{}.Sizes), 12, 12},
+		{"frmivalenum.discrete", unsafe.Offsetof(v4l2FrmIvalEnum{}.Intervals), 20, 20},
+		{"format.fmt.pix", unsafe.Offsetof(v4l2Format{}.Pix), 8, 4},
+		{"pix_format.bytesperline", unsafe.Offsetof(v4l2PixFormat{}.BytesPerLine), 16, 16},
+		{"pix_format.colorspace", unsafe.Offsetof(v4l2PixFormat{}.Colorspace), 24, 24},
+		{"pix_format.quantization", unsafe.Offsetof(v4l2PixFormat{}.Quantization), 40, 40},
+		{"streamparm.capture.timeperframe", unsafe.Offsetof(v4l2StreamParm{}.TimePerFrame), 12, 12},
+		{"buffer.flags", unsafe.Offsetof(v4l2Buffer{}.Flags), 12, 12},
+		{"buffer.timestamp", unsafe.Offsetof(v4l2Buffer{}.Seconds), 24, 24},
+		{"buffer.sequence", unsafe.Offsetof(v4l2Buffer{}.Sequence), 56, 56},
+		{"buffer.memory", unsafe.Offsetof(v4l2Buffer{}.Memory), 60, 60},
+		{"buffer.m", unsafe.Offsetof(v4l2Buffer{}.Where), 64, 64},
+		{"buffer.length", unsafe.Offsetof(v4l2Buffer{}.Length), 72, 68},
+		{"buffer.request_fd", unsafe.Offsetof(v4l2Buffer{}.RequestFD), 80, 76},
+		{"queryctrl.flags", unsafe.Offsetof(v4l2QueryCtrl{}.Flags), 56, 56},
+		{"VIDIOC_QUERYCAP", vidiocQueryCap, 0x80685600, 0x80685600},
+		{"VIDIOC_ENUM_FMT", vidiocEnumFmt, 0xc0405602, 0xc0405602},
+		{"VIDIOC_G_FMT", vidiocGetFmt, 0xc0d05604, 0xc0cc5604},
+		{"VIDIOC_S_FMT", vidiocSetFmt, 0xc0d05605, 0xc0cc5605},
+		{"VIDIOC_REQBUFS", vidiocReqBufs, 0xc0145608, 0xc0145608},
+		{"VIDIOC_QUERYBUF", vidiocQueryBuf, 0xc0585609, 0xc0505609},
+		{"VIDIOC_QBUF", vidiocQBuf, 0xc058560f, 0xc050560f},
+		{"VIDIOC_DQBUF", vidiocDQBuf, 0xc0585611, 0xc0505611},
+		{"VIDIOC_STREAMON", vidiocStreamOn, 0x40045612, 0x40045612},
+		{"VIDIOC_STREAMOFF", vidiocStreamOff, 0x40045613, 0x40045613},
+		{"VIDIOC_G_PARM", vidiocGetParm, 0xc0cc5615, 0xc0cc5615},
+		{"VIDIOC_S_PARM", vidiocSetParm, 0xc0cc5616, 0xc0cc5616},
+		{"VIDIOC_S_CTRL", vidiocSetCtrl, 0xc008561c, 0xc008561c},
+		{"VIDIOC_QUERYCTRL", vidiocQueryCtrl, 0xc0445624, 0xc0445624},
+		{"VIDIOC_ENUM_FRAMESIZES", vidiocEnumSizes, 0xc02c564a, 0xc02c564a},
+		{"VIDIOC_ENUM_FRAMEINTERVALS", vidiocEnumInterval, 0xc034564b, 0xc034564b},
+	} {
+		want := c.bits64
+		switch runtime.GOARCH {
+		case "amd64", "arm64":
+		case "arm":
+			want = c.arm32
+		default:
+			t.Skipf("no reference values for %s", runtime.GOARCH)
+		}
+		if c.got != want {
+			t.Errorf("%s is %#x, C says %#x", c.name, c.got, want)
+		}
+	}
+}
+
+func TestBufferOffsetIsTheFirstFourBytesOfTheUnion(t *testing.T) {
+	var b v4l2Buffer
+	*(*[4]byte)(unsafe.Pointer(&b.Where)) = [4]byte{0, 0x10, 0x20, 0x80}
+	if got := b.offset(); got != 0x80201000 {
+		t.Errorf("offset is %#x", got)
+	}
+}
+
+func TestFourCC(t *testing.T) {
+	for name, want := range map[string]fourCC{
+		"YUYV": 0x56595559, "UYVY": 0x59565955, "YU12": 0x32315559, "YV12": 0x32315659, "NV12": 0x3231564e,
+		"NV21": 0x3132564e, "MJPG": 0x47504a4d, "JPEG": 0x4745504a, "H264": 0x34363248,
+	} {
+		got, ok := parseFourCC(name)
+		if !ok || got != want || got.String() != name {
+			t.Errorf("%s is %#x %v, want %#x", name, uint32(got), got, uint32(want))
+		}
+	}
+	if _, ok := parseFourCC("toolong"); ok {
+		t.Error("seven letters were taken")
+	}
+	if got := fourCC(0x01020304).String(); got != "0x01020304" {
+		t.Errorf("unprintable: %s", got)
+	}
+}
