@@ -38,6 +38,7 @@ export class Link {
   /** @type {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} */ #tracks = { audio: null, video: null };
   /** Names the stream of our tracks to the other end. */
   #own = new MediaStream();
+  #reported = 'connecting';
   #closed = false;
 
   /** @param {{kind: 'door' | 'phone', iceServers: RTCIceServer[], listener: LinkListener}} options */
@@ -170,15 +171,16 @@ export class Link {
     this.#unmake();
     this.#early = [];
     this.#origin = '';
+    this.#reported = 'connecting';
     this.#pc = this.#make();
   }
 
   /** @param {RTCPeerConnection} pc */
   #report(pc) {
-    const states = [pc.connectionState ?? pc.iceConnectionState, pc.iceConnectionState];
-    if (states.includes('failed') || states.includes('closed')) this.#listener.link('failed');
-    else if (states.includes('disconnected')) this.#listener.link('disconnected');
-    else if (states[0] === 'connected' || states[0] === 'completed') this.#listener.link('connected');
+    const now = linkOf(pc);
+    if (now === this.#reported) return; // two handlers, one change
+    this.#reported = now;
+    if (now !== 'connecting') this.#listener.link(now);
   }
 
   /**
@@ -238,4 +240,15 @@ export class Link {
  */
 function originOf(description) {
   return /^o=\S+ (\d+) /m.exec(description.sdp ?? '')?.[1] ?? '';
+}
+
+/**
+ * linkOf sums up ICE and DTLS, which some browsers don't do themselves.
+ * @param {RTCPeerConnection} pc
+ */
+function linkOf(pc) {
+  const states = [pc.connectionState ?? pc.iceConnectionState, pc.iceConnectionState];
+  if (states.includes('failed') || states.includes('closed')) return 'failed';
+  if (states.includes('disconnected')) return 'disconnected';
+  return states[0] === 'connected' || states[0] === /** @type {any} */ ('completed') ? 'connected' : 'connecting';
 }

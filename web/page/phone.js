@@ -73,7 +73,6 @@ export class Phone {
   /** open logs in under the remembered name, where there is one, and makes ready to take an interrupted call up again. */
   open() {
     const saved = this.#tab.get('call');
-    this.#tab.set('call', undefined);
     if (saved && Date.now() - saved.at < resumeWithin) this.#interrupted = saved;
     const name = this.#store.get('name');
     if (typeof name === 'string') this.post({ type: 'login', name, known: true });

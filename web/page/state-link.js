@@ -13,6 +13,7 @@ import { times } from './turn.js';
  * @param {Turn} t
  */
 export function returned(t) {
+  t.change({ pending: false }); // an offer from before will have no answer
   t.reoffer();
 }
 
@@ -24,7 +25,8 @@ export const link = {
     if (!call || call.id !== id) return;
     if (now === 'connected') {
       t.change({ link: 'connected', since: call.since || at });
-      t.untimer('settle', 'restart', 'giveup');
+      t.untimer('settle', 'giveup');
+      if (!call.pending) t.untimer('restart');
       return;
     }
     if (call.link === 'connected') {
@@ -130,6 +132,7 @@ const timers = {
   },
 
   restart(t, call) {
+    t.change({ pending: false });
     if (call.link !== 'connected') t.reoffer(true);
   },
 

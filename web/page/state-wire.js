@@ -35,6 +35,7 @@ const inCall = new Map(Object.entries(/** @satisfies {Record<string, (t: Turn, c
     if (!message.answer || !call.pending) return;
     t.change({ pending: false, answered: true, replied: true });
     t.untimer('answer');
+    if (call.link === 'connected') t.untimer('restart');
     t.do({ do: 'apply', id: call.id, answer: message.answer });
     if (call.link !== 'connected' && !call.answered) t.timer('giveup', times.giveUp);
     connected(t, call);

@@ -194,7 +194,7 @@ export class Turn {
    */
   reoffer(fresh = false) {
     const call = this.call;
-    if (!call || !this.online) return;
+    if (!call || !this.online || (call.pending && !fresh)) return;
     if (call.kind !== 'door' && !call.mine) return;
     const first = !call.answered && call.phase === 'calling' && call.mic !== 'asking';
     if (!call.answered && !first) return;
