@@ -60,7 +60,7 @@ export class Words {
   time(at, now) {
     const today = new Date(at).toDateString() === new Date(now).toDateString();
     /** @type {Intl.DateTimeFormatOptions} */
-    const style = { hour: '2-digit', minute: '2-digit', ...(!today && { day: 'numeric', month: 'short' }) };
+    const style = { hour: 'numeric', minute: '2-digit', ...(!today && { day: 'numeric', month: 'short' }) };
     return new Intl.DateTimeFormat(this.language, style).format(at);
   }
 

@@ -83,7 +83,10 @@ async function start() {
     },
   });
   for (const gesture of ['pointerdown', 'pointerup', 'keydown']) {
-    document.addEventListener(gesture, () => tone.unlock(), { capture: true, passive: true });
+    document.addEventListener(gesture, () => {
+      tone.unlock();
+      picture.unlock();
+    }, { capture: true, passive: true });
   }
   tone.start();
   watch(phone);

@@ -17,10 +17,7 @@ export class Picture {
     for (const event of ['playing', 'resize', 'emptied', 'loadeddata']) {
       this.#remote.addEventListener(event, () => this.#look());
     }
-    this.#tap.addEventListener('click', () => {
-      this.#remote.muted = !this.#wanted;
-      void this.#play();
-    });
+    this.#tap.addEventListener('click', () => this.unlock());
   }
 
   /** @param {MediaStream | null} stream */
@@ -55,6 +52,13 @@ export class Picture {
     this.#remote.muted = !audible;
     if (!audible) show(this.#tap, false);
     if (this.#remote.srcObject) void this.#play();
+  }
+
+  /** unlock is to be called from a person's touch or key: what may be heard then is. */
+  unlock() {
+    if (!this.#remote.srcObject || this.#remote.muted !== this.#wanted) return;
+    this.#remote.muted = !this.#wanted;
+    void this.#play();
   }
 
   /** Volume of the other end, 0 to 1. @param {number} level */

@@ -48,7 +48,7 @@ export class Shell {
     this.#picture.hear(audible(state));
     show(byId('callPage'), state.session === 'in');
     this.#root.sound = this.#tone.locked ? 'locked' : 'ready';
-    show(this.#bar, this.#tone.locked && state.session === 'in');
+    show(this.#bar, this.#tone.locked && (view === 'home' || view === 'ringing'));
     this.#wantAwake = state.call !== null;
     this.#stayAwake();
     if (view !== this.#state) this.#ringOrNot(view, state);

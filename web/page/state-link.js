@@ -77,9 +77,10 @@ export const link = {
   broke(t, { id, what }) {
     const call = t.call;
     if (!call || call.id !== id) return;
+    if (what === 'use') t.change({ mic: 'lost' });
+    if (what === 'use' || what === 'candidate') return;
     t.change({ pending: false });
-    const again = call.answered && what !== 'answer' && (call.kind === 'door' || call.mine);
-    if (again) {
+    if (call.answered && (what === 'offer' || what === 'apply')) {
       t.timer('restart', times.settle);
       return;
     }

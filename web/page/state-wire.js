@@ -48,10 +48,11 @@ const inCall = new Map(Object.entries(/** @satisfies {Record<string, (t: Turn, c
   /** The other end leaves. Where only its signaling has gone, the media decide. */
   leave(t, call, message, at) {
     const reason = message.reason || 'hangup';
-    if (reason === 'gone' && (call.link === 'connected' || call.link === 'reconnecting' || call.resumed)) {
-      t.change({ pending: false });
+    if (reason === 'gone' && call.link !== 'new') {
+      t.change({ pending: false }); // its answer won't come; its return will be told
       return;
     }
+    if (reason === 'gone' && call.resumed) return; // that was this page, before it was reloaded
     if (isMissed(call, reason)) {
       t.missed(call.peer, call.kind, at);
       t.end();

@@ -142,7 +142,7 @@ export class StageView {
     const key = { on: 'mic.mute', muted: 'mic.unmute', asking: 'mic.asking' }[String(mic)] ?? 'mic.talk';
     show(this.#mic, call.phase === 'viewing' || call.phase === 'incall');
     this.#mic.disabled = mic === 'asking';
-    this.#mic.dataset.mic = open || mic === 'asking' ? mic : 'off';
+    this.#mic.dataset.mic = mic;
     setIcon(this.#mic, mic === 'muted' || micProblems.includes(mic) ? 'mic-off' : 'mic');
     write(byId('micText'), this.#words.say(key));
     write(byId('hangUpText'), this.#words.say(call.phase === 'viewing' ? 'close' : 'hangup'));

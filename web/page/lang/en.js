@@ -18,7 +18,7 @@ export const en = {
   'connection.online': 'Connected',
   'connection.offline': 'Connecting…',
   'connection.replaced': 'Signed in elsewhere',
-  'replaced.text': '“{name}” is now in use in another window. Doors ring there.',
+  'replaced.text': '“{name}” is now in use in another window. The doorbell rings there.',
   'replaced.use': 'Use here',
   'home.look': 'Look at the door',
   'home.away': 'Not connected',
