@@ -132,7 +132,7 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 
 // acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3): gzip or * named, and not with weight 0.
 func acceptsGzip(lists []string) bool {
-	any := false
+	rest := false // what * says
 	for _, list := range lists {
 		for item := range strings.SplitSeq(list, ",") {
 			coding, parameters, _ := strings.Cut(item, ";")
@@ -141,11 +141,11 @@ func acceptsGzip(lists []string) bool {
 			case "gzip", "x-gzip":
 				return weighed
 			case "*":
-				any = weighed
+				rest = weighed
 			}
 		}
 	}
-	return any
+	return rest
 }
 
 // weight returns the q parameter, 1 without one, 0 where it can't be read.

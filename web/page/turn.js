@@ -116,14 +116,18 @@ export class Turn {
   }
 
   /**
-   * @param {keyof typeof times | string} timer
+   * timer starts a timer of the call, or starts it anew.
+   * @param {string} timer
    * @param {number} ms
    */
   timer(timer, ms) {
     if (this.call) this.do({ do: 'timer', timer, id: this.call.id, ms });
   }
 
-  /** @param {string[]} timers */
+  /**
+   * untimer stops timers.
+   * @param {string[]} timers
+   */
   untimer(...timers) {
     for (const timer of timers) this.do({ do: 'untimer', timer });
   }

@@ -81,8 +81,8 @@ export class StageView {
     this.#clock = undefined;
     const before = this.#before;
     this.#before = null;
-    const back = before instanceof HTMLElement && before.isConnected && before !== document.body ? before : byId('homeTitle');
-    back.focus();
+    const back = before instanceof HTMLElement && before.offsetParent !== null ? before : byId('homeTitle');
+    back.focus({ preventScroll: true });
   }
 
   #startRing() {
