@@ -138,7 +138,6 @@ export class StageView {
   #renderControls(call) {
     show(this.#controls, call.phase !== 'ringing');
     const { mic } = call;
-    const open = mic === 'on' || mic === 'muted';
     const key = { on: 'mic.mute', muted: 'mic.unmute', asking: 'mic.asking' }[String(mic)] ?? 'mic.talk';
     show(this.#mic, call.phase === 'viewing' || call.phase === 'incall');
     this.#mic.disabled = mic === 'asking';
