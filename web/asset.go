@@ -1,0 +1,162 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// page holds the files as they stand in the repository; nothing is built.
+//
+//go:embed page
+var page embed.FS
+
+// asset is one file ready to be sent. Fixed after newAsset.
+type asset struct {
+	contentType string
+	plain       []byte
+	zipped      []byte // gzip of plain, nil where that isn't smaller
+	tag         string // hash of plain, without quotes
+}
+
+// contentType returns the MIME type by extension: the system's own table, which mime.TypeByExtension reads, differs between machines.
+func contentType(name string) (string, error) {
+	switch ext := path.Ext(name); ext {
+	case ".html":
+		return "text/html; charset=utf-8", nil
+	case ".css":
+		return "text/css; charset=utf-8", nil
+	case ".js":
+		return "text/javascript; charset=utf-8", nil
+	case ".json":
+		return "application/json", nil
+	case ".svg":
+		return "image/svg+xml", nil
+	case ".png":
+		return "image/png", nil
+	case ".webmanifest":
+		return "application/manifest+json", nil
+	default:
+		return "", fmt.Errorf("%s: no content type is known for %q", name, ext)
+	}
+}
+
+// loadPage makes assets of all embedded files, by URL path. index.html is "/".
+func loadPage() (map[string]*asset, error) {
+	files := make(map[string]*asset)
+	err := fs.WalkDir(page, "page", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := page.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		kind, err := contentType(name)
+		if err != nil {
+			return err
+		}
+		file, err := newAsset(kind, data)
+		files[strings.TrimPrefix(name, "page")] = file
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	index, ok := files["/index.html"]
+	if !ok {
+		return nil, fmt.Errorf("index.html: %w", fs.ErrNotExist)
+	}
+	files["/"] = index
+	return files, nil
+}
+
+// newSettingsAsset makes /settings.json.
+func newSettingsAsset(settings Settings) (*asset, error) {
+	data, err := json.Marshal(settings)
+	if err != nil {
+		return nil, err
+	}
+	return newAsset("application/json", append(data, '\n'))
+}
+
+// newAsset hashes and zips data once.
+func newAsset(contentType string, data []byte) (*asset, error) {
+	hash := sha256.Sum256(data)
+	file := &asset{contentType: contentType, plain: data, tag: hex.EncodeToString(hash[:12])}
+	var buffer bytes.Buffer
+	zip, err := gzip.NewWriterLevel(&buffer, gzip.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := zip.Write(data); err != nil {
+		return nil, err
+	}
+	if err := zip.Close(); err != nil {
+		return nil, err
+	}
+	if buffer.Len() < len(data) {
+		file.zipped = buffer.Bytes()
+	}
+	return file, nil
+}
+
+// serve sends the file, zipped for those who take it. Browsers keep it but ask each time whether it is still the same
+// (Cache-Control no-cache), so that after an update nobody runs the old page's half with the new one's.
+func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", a.contentType)
+	h.Set("Cache-Control", "no-cache")
+	body, tag := a.plain, a.tag
+	if a.zipped != nil {
+		h.Add("Vary", "Accept-Encoding")
+		if acceptsGzip(r.Header.Values("Accept-Encoding")) {
+			h.Set("Content-Encoding", "gzip")
+			h.Set("Content-Length", strconv.Itoa(len(a.zipped))) // ServeContent leaves it out beside a Content-Encoding
+			body, tag = a.zipped, a.tag+"-gzip"                  // a strong tag names the bytes that are sent (RFC 9110, section 8.8.3.3)
+		}
+	}
+	h.Set("ETag", `"`+tag+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(body))
+}
+
+// acceptsGzip reads Accept-Encoding (RFC 9110, section 12.5.3): gzip or * named, and not with weight 0.
+func acceptsGzip(lists []string) bool {
+	rest := false // what * says
+	for _, list := range lists {
+		for item := range strings.SplitSeq(list, ",") {
+			coding, parameters, _ := strings.Cut(item, ";")
+			weighed := weight(parameters) > 0
+			switch strings.ToLower(strings.TrimSpace(coding)) {
+			case "gzip", "x-gzip":
+				return weighed
+			case "*":
+				rest = weighed
+			}
+		}
+	}
+	return rest
+}
+
+// weight returns the q parameter, 1 without one, 0 where it can't be read.
+func weight(parameters string) float64 {
+	name, value, ok := strings.Cut(parameters, "=")
+	if !ok || !strings.EqualFold(strings.TrimSpace(name), "q") {
+		return 1
+	}
+	q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+	if err != nil {
+		return 0
+	}
+	return q
+}

@@ -1,0 +1,79 @@
+// The page's words in the person's language.
+
+import { de } from './lang/de.js';
+import { en } from './lang/en.js';
+import { es } from './lang/es.js';
+import { fr } from './lang/fr.js';
+import { it } from './lang/it.js';
+
+/** @typedef {keyof typeof en} Key */
+
+/** The tables by language; all have the same keys. @type {Record<string, Record<Key, string>>} */
+export const tables = { en, de, it, fr, es };
+
+/**
+ * choose returns the first of the person's languages that there is a table for, else English.
+ * @param {readonly string[]} languages  as navigator.languages has them: "de-AT", "en"
+ */
+export function choose(languages) {
+  for (const language of languages) {
+    const [base] = language.toLowerCase().split('-');
+    if (Object.keys(tables).includes(base)) return base;
+  }
+  return 'en';
+}
+
+/** Words says things in one language. */
+export class Words {
+  /** @type {string} */ language;
+  /** @type {Record<string, string>} */ #table;
+
+  /** @param {string} language  one that tables has */
+  constructor(language) {
+    this.language = language;
+    this.#table = tables[language];
+  }
+
+  /**
+   * say returns the text of a key with its {places} filled in.
+   * @param {string} key
+   * @param {Record<string, string | undefined>} [places]
+   */
+  say(key, places = {}) {
+    const text = this.#table[key] ?? key;
+    return text.replace(/\{(\w+)\}/g, (whole, place) => places[place] ?? whole);
+  }
+
+  /**
+   * has tells whether there is a text.
+   * @param {string} key
+   */
+  has(key) {
+    return Object.keys(this.#table).includes(key);
+  }
+
+  /**
+   * time writes a moment: the time alone today, the day with it otherwise.
+   * @param {number} at  ms since 1970
+   * @param {number} now
+   */
+  time(at, now) {
+    const today = new Date(at).toDateString() === new Date(now).toDateString();
+    /** @type {Intl.DateTimeFormatOptions} */
+    const style = { hour: 'numeric', minute: '2-digit', ...(!today && { day: 'numeric', month: 'short' }) };
+    return new Intl.DateTimeFormat(this.language, style).format(at);
+  }
+
+  /**
+   * fill puts the words into the elements that name them: data-text, data-label and data-placeholder.
+   * @param {ParentNode} root
+   */
+  fill(root) {
+    for (const element of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll('[data-text],[data-label],[data-placeholder]'))) {
+      const { text, label, placeholder } = element.dataset;
+      if (text) element.textContent = this.say(text);
+      if (label) element.setAttribute('aria-label', this.say(label));
+      if (placeholder) element.setAttribute('placeholder', this.say(placeholder));
+    }
+  }
+}

@@ -1,0 +1,90 @@
+// Logging in, the connection to the relay, and who is here.
+
+import { returned } from './state-link.js';
+
+/**
+ * @typedef {import('./turn.js').Turn} Turn
+ * @typedef {import('./turn.js').Event} Event
+ * @type {Record<string, (t: Turn, event: Event) => void>}
+ */
+export const session = {
+  /** A person, or the remembered name, logs in. */
+  login(t, { name, known }) {
+    const me = String(name).normalize('NFC').trim();
+    if (!me) return;
+    t.set({ me, session: 'joining', refused: null, connection: 'offline' });
+    t.do({ do: 'login', name: me, known: Boolean(known) });
+  },
+
+  /** A person wants another name. */
+  logout(t) {
+    if (t.call) {
+      t.tell({ type: 'leave', reason: 'hangup' });
+      t.end();
+    }
+    t.set({ session: 'out', connection: 'offline', peers: null, waiting: null, notice: null });
+    t.do({ do: 'logout' });
+  },
+
+  /** The relay let us in, for the first time or again. */
+  welcome(t, { message }) {
+    const me = message.name || t.state.me;
+    t.set({
+      me,
+      session: 'in',
+      refused: null,
+      connection: 'online',
+      peers: message.here ? others(message.here, me) : null,
+      iceServers: message.iceServers ?? [],
+    });
+    t.do({ do: 'remember', name: me });
+    returned(t);
+  },
+
+  /** The relay did not let us in. */
+  refused(t, { reason, text, retrying }) {
+    t.set({ refused: { reason, text } });
+    if (retrying) return;
+    if (t.call) t.end('end.failed');
+    t.set({ session: 'out', connection: 'offline', waiting: null });
+  },
+
+  /** The connection to the relay broke. A call goes on: its media take another way. */
+  down(t) {
+    t.set({ connection: 'offline' });
+    t.change({ pending: false });
+  },
+
+  /** Another window took over the name, and with it the right to speak about the call. */
+  replaced(t) {
+    if (t.call) t.end();
+    t.set({ connection: 'replaced', waiting: null });
+  },
+
+  /** The person wants this window to be the one. */
+  usehere(t) {
+    t.set({ connection: 'offline' });
+    t.do({ do: 'login', name: t.state.me, known: true });
+  },
+
+  /** Somebody came or went. */
+  presence(t, { message }) {
+    const { name, kind = 'phone', present } = message;
+    if (!name || name === t.state.me) return;
+    const before = t.state.peers ?? [];
+    const was = before.some((peer) => peer.name === name);
+    const rest = before.filter((peer) => peer.name !== name);
+    t.set({ peers: present ? others([...rest, { name, kind }], t.state.me) : rest });
+    if (present && !was && t.call?.peer === name) returned(t);
+  },
+};
+
+/**
+ * @param {import('./turn.js').Peer[]} peers
+ * @param {string} me
+ */
+function others(peers, me) {
+  return peers
+    .filter((peer) => peer.name !== me)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}

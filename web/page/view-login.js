@@ -1,0 +1,56 @@
+// The log-in view.
+
+import { byId, show, write } from './dom.js';
+
+/**
+ * @typedef {import('./turn.js').State} State
+ * @typedef {(event: {type: string, [field: string]: any}) => void} Post
+ * @typedef {import('./i18n.js').Words} Words
+ */
+
+/** LoginView asks for a name. */
+export class LoginView {
+  #page = byId('loginPage');
+  #input = byId('usernameInput', HTMLInputElement);
+  #button = byId('loginBtn', HTMLButtonElement);
+  #error = byId('loginError');
+  /** @type {Words} */ #words;
+
+  /**
+   * @param {Post} post
+   * @param {Words} words
+   * @param {{open: boolean}} settings
+   */
+  constructor(post, words, settings) {
+    this.#words = words;
+    show(byId('openNote'), settings.open);
+    byId('loginForm', HTMLFormElement).addEventListener('submit', (event) => {
+      event.preventDefault();
+      if (this.#input.value.trim()) post({ type: 'login', name: this.#input.value });
+      else this.#input.focus();
+    });
+  }
+
+  /** @param {State} state */
+  render({ session, refused, me }) {
+    const visible = session !== 'in';
+    const appeared = visible && this.#page.hidden;
+    show(this.#page, visible);
+    if (!visible) return;
+    if (appeared) {
+      this.#input.value = me;
+      this.#input.focus();
+    }
+    const joining = session === 'joining';
+    this.#button.disabled = joining;
+    write(this.#button, this.#words.say(joining ? 'login.joining' : 'login.button'));
+    write(this.#error, refused ? this.#why(refused) : '');
+    this.#input.setAttribute('aria-invalid', String(refused !== null));
+  }
+
+  /** @param {{reason: string, text: string}} refused */
+  #why({ reason, text }) {
+    const key = 'refused.' + reason;
+    return this.#words.has(key) ? this.#words.say(key) : text || this.#words.say('refused.other');
+  }
+}
