@@ -62,9 +62,11 @@ const inCall = new Map(Object.entries(/** @satisfies {Record<string, (t: Turn, c
     promote(t);
   },
 
-  /** The button was pressed, again or while this phone watches the door. */
+  /** The button was pressed, again or while this phone watches the door; with a reason, such a ring over a look is over. */
   press(t, call, message, at) {
-    if (call.phase === 'ringing') {
+    if (message.reason) {
+      ringOver(t, call, message.reason, at);
+    } else if (call.phase === 'ringing') {
       t.change({ silenced: false });
       t.timer('ring', times.ring);
       t.do({ do: 'sound', sound: 'ring' });
@@ -90,6 +92,20 @@ const inCall = new Map(Object.entries(/** @satisfies {Record<string, (t: Turn, c
     });
   },
 })));
+
+/**
+ * ringOver lets a phone that was looking before it rang go on looking.
+ * @param {Turn} t
+ * @param {Call} call
+ * @param {string} reason
+ * @param {number} at
+ */
+function ringOver(t, call, reason, at) {
+  if (call.phase !== 'ringing' || !call.over) return;
+  t.untimer('ring');
+  t.change({ phase: call.over, over: null });
+  if (reason === 'missed') t.missed(call.peer, call.kind, at);
+}
 
 const endings = new Map(Object.entries({
   hangup: 'end.hangup', declined: 'end.declined', answered: 'end.answered', gone: 'end.gone', busy: 'end.busy',

@@ -61,6 +61,17 @@ test('a ring over the live picture that nobody takes leaves the picture', () => 
   assert.equal(screen(d.state), 'viewing');
 });
 
+test('a ring over the live picture that another phone takes, or nobody, gives the picture back', () => {
+  for (const [reason, missed] of /** @type {[string, number][]} */ ([['answered', 0], ['missed', 1]])) {
+    const d = viewing();
+    d.hear({ type: 'press', name: 'doorbell', call: 'v1', ring: true });
+    d.hear({ type: 'press', name: 'doorbell', call: 'v1', reason, by: 'bert' });
+    assert.equal(screen(d.state), 'viewing');
+    assert.equal(d.state.missed.length, missed);
+    assert.equal(d.call.id, 'v1');
+  }
+});
+
 test('a press that rings before the door has answered', () => {
   const d = new Driver();
   d.post({ type: 'call', peer: 'doorbell', id: 'v1' });

@@ -32,7 +32,7 @@ function anything(pick, fresh) {
     () => ({ type: 'message', message: { type: 'answer', name: pick([name, undefined]), call, answer: answer() } }),
     () => ({ type: 'message', message: { type: 'candidate', name, call, candidate: { candidate: 'x' } } }),
     () => ({ type: 'message', message: { type: 'leave', name, call, reason: pick(reasons) } }),
-    () => ({ type: 'message', message: { type: 'press', name, call, ring: pick([true, undefined]) } }),
+    () => ({ type: 'message', message: { type: 'press', name, call, ring: pick([true, undefined]), reason: pick([undefined, 'answered']) } }),
     () => ({ type: 'message', message: { type: 'status', name, call, camera: pick(['ok', 'lost', 'none']) } }),
     () => ({ type: 'message', message: { type: 'error', about: 'offer', code: pick(['not-found', 'too-fast']), name } }),
     () => ({ type: 'message', message: { type: 'presence', name, kind: name === 'doorbell' ? 'door' : 'phone', present: pick([true, false]) } }),
