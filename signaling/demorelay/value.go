@@ -50,7 +50,7 @@ func stringOf(x any) string {
 	return "null"
 }
 
-// number is ECMA-262, 6.1.6.1.20: without an exponent between 1e-7 and 1e21.
+// number is ECMA-262, 6.1.6.1.20: without an exponent from 1e-6 up to 1e21.
 func number(x float64) string {
 	if x == 0 {
 		return "0" // -0 too
