@@ -20,7 +20,7 @@ import (
 
 // patience is how long a test waits for what must come; in a synctest bubble it
 // costs nothing.
-const patience = 20 * time.Second
+const patience = 40 * time.Second
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 

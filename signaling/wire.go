@@ -38,11 +38,12 @@ type wire struct {
 	// control is called for each ping and pong that comes in. Set before run.
 	control func()
 
+	pong      chan string   // what the latest ping said, if it is yet to be answered
 	readEnded chan struct{} // closed by run
 }
 
 func newWire(conn *websocket.Conn, l Limits) *wire {
-	w := &wire{conn: conn, limits: l, out: newOutbox(l), readEnded: make(chan struct{})}
+	w := &wire{conn: conn, limits: l, out: newOutbox(l), pong: make(chan string, 1), readEnded: make(chan struct{})}
 	w.control = func() {}
 	conn.SetReadLimit(l.MaxMessage)
 	return w
@@ -87,7 +88,13 @@ func (w *wire) read(receive func(data []byte, err error)) error {
 	w.conn.SetPingHandler(func(text string) error {
 		w.alive()
 		w.control()
-		_ = w.conn.WriteControl(websocket.PongMessage, []byte(text), time.Now().Add(time.Second))
+		// The writer answers, and only the latest (RFC 6455, 5.5.3). Were it done
+		// here, two ends whose networks are full could wait for each other.
+		select {
+		case <-w.pong:
+		default:
+		}
+		w.pong <- text
 		return nil
 	})
 	w.conn.SetPongHandler(func(string) error {
@@ -136,6 +143,10 @@ func (w *wire) write() {
 				return
 			} else if cause != nil {
 				w.farewell(*cause)
+				return
+			}
+		case text := <-w.pong:
+			if w.send(websocket.PongMessage, []byte(text)) != nil {
 				return
 			}
 		case <-ticker.C:
