@@ -101,8 +101,8 @@ func (b *Bridge) join(phone, relay *wire) {
 	}()
 	gate := newBucket(b.limits)
 	forward := copyTo(relay, phone)
-	limit := func() bool {
-		switch gate.take() {
+	limit := func(size int) bool {
+		switch gate.take(size) {
 		case inTime:
 			return true
 		case tooFast:
@@ -113,9 +113,9 @@ func (b *Bridge) join(phone, relay *wire) {
 		}
 		return false
 	}
-	phone.control = func() { limit() }
+	phone.control = func() { limit(0) }
 	err := phone.run(func(data []byte, err error) {
-		if limit() {
+		if limit(len(data)) {
 			forward(data, err)
 		}
 	})

@@ -16,8 +16,9 @@ type Limits struct {
 	// MaxCalls is how many offers made by one client may stand. Default 256.
 	MaxCalls int
 	// MessagesPerSecond, pings included, may be sent for long by one socket, and
-	// Burst at once: more are thrown away with one error too-fast, and when
-	// another Burst follows the socket ends with close code 1008. Defaults 50 and 200.
+	// Burst at once, where each full 8 KiB of a message count as one more. What is
+	// beyond is thrown away with one error too-fast, and when another Burst follows
+	// the socket ends with close code 1008. Defaults 50 and 200.
 	MessagesPerSecond float64
 	Burst             int
 	// PingInterval is how often the other end is asked for a sign of life, and
@@ -29,7 +30,8 @@ type Limits struct {
 	// WriteTimeout is how long the network may take for one message. Default 10 s.
 	WriteTimeout time.Duration
 	// SendQueue is how many messages may wait for one slow reader (and no more
-	// than 4 times MaxMessage bytes) before it is dropped. Default 128.
+	// than about 8 times MaxMessage bytes) before it is dropped. Default 512: more
+	// than one sender's Burst, or that could have another dropped.
 	SendQueue int
 }
 
@@ -48,7 +50,7 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.PongTimeout, 10*time.Second)
 	setDefault(&l.LoginTimeout, time.Hour)
 	setDefault(&l.WriteTimeout, 10*time.Second)
-	setDefault(&l.SendQueue, 128)
+	setDefault(&l.SendQueue, 512)
 	return l
 }
 
@@ -82,15 +84,16 @@ func newBucket(l Limits) *bucket {
 	return &bucket{rate: l.MessagesPerSecond, burst: float64(l.Burst), tokens: float64(l.Burst), last: time.Now()}
 }
 
-func (b *bucket) take() verdict {
+// take judges a message of so many bytes.
+func (b *bucket) take(size int) verdict {
 	now := time.Now()
 	b.tokens = min(b.burst, b.tokens+b.rate*now.Sub(b.last).Seconds())
 	b.last = now
 	if b.tokens >= b.burst/2 {
 		b.strikes = 0
 	}
-	if b.tokens >= 1 {
-		b.tokens--
+	if cost := min(b.burst, float64(1+size/(8<<10))); b.tokens >= cost {
+		b.tokens -= cost
 		return inTime
 	}
 	b.strikes++

@@ -12,7 +12,7 @@ func TestBucket(t *testing.T) {
 		take := func(n int, want verdict) {
 			t.Helper()
 			for i := range n {
-				if got := b.take(); got != want {
+				if got := b.take(100); got != want {
 					t.Fatalf("message %d of %d: %v, want %v", i+1, n, got, want)
 				}
 			}
@@ -29,7 +29,14 @@ func TestBucket(t *testing.T) {
 		take(19, stillOn)
 		take(3, flood)
 		time.Sleep(time.Hour)
-		take(20, inTime)
+		take(18, inTime)
+		if got := b.take(16 << 10); got != tooFast {
+			t.Errorf("16 KiB with 2 left: %v", got)
+		}
+		time.Sleep(time.Hour)
+		if b.take(1<<20) != inTime || b.take(0) != tooFast {
+			t.Error("much at once after a long rest")
+		}
 	})
 }
 
@@ -49,7 +56,7 @@ func TestAddrKey(t *testing.T) {
 
 func TestOutboxBounds(t *testing.T) {
 	l := Limits{SendQueue: 3, MaxMessage: 1000}
-	small, big := &frame{data: make([]byte, 10)}, &frame{data: make([]byte, 2*(1000+overhead)+1)}
+	small, big := &frame{data: make([]byte, 10)}, &frame{data: make([]byte, 4*(1000+overhead)+1)}
 	o := newOutbox(l)
 	for range 3 {
 		if !o.push(small) {

@@ -23,7 +23,7 @@ type outbox struct {
 }
 
 func newOutbox(l Limits) *outbox {
-	return &outbox{ready: make(chan struct{}, 1), maxFrames: l.SendQueue, maxBytes: 4 * int(l.MaxMessage+overhead)}
+	return &outbox{ready: make(chan struct{}, 1), maxFrames: l.SendQueue, maxBytes: 8 * int(l.MaxMessage+overhead)}
 }
 
 // push queues f. It is false when f doesn't fit in any more. Once the outbox is

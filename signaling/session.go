@@ -19,7 +19,7 @@ type session struct {
 
 // receive handles one frame.
 func (s *session) receive(ctx context.Context, data []byte, err error) {
-	switch s.bucket.take() {
+	switch s.bucket.take(len(data)) {
 	case tooFast:
 		s.tell(&Error{Code: CodeTooFast, Message: "too many messages at once: some were thrown away"})
 		return
@@ -48,7 +48,7 @@ func (s *session) receive(ctx context.Context, data []byte, err error) {
 
 // control counts a ping or pong: these can flood too.
 func (s *session) control() {
-	if s.bucket.take() == flood {
+	if s.bucket.take(0) == flood {
 		s.end()
 	}
 }

@@ -122,22 +122,33 @@ func (s *sockets) exit(addr string) {
 }
 
 // start runs serve with a wire over conn, in a goroutine that run waits for. The
-// HTTP handler can return: that gives back the server's buffers.
+// HTTP handler can return: that gives back the server's buffers. release is
+// called when serve has returned, or at once where the sockets are closed.
 func (s *sockets) start(conn *websocket.Conn, release func(), serve func(*wire)) {
 	w := newWire(conn, s.limits)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	if !s.remember(w) {
 		_ = conn.Close()
 		release()
 		return
 	}
-	s.live[w] = struct{}{}
-	s.wg.Go(func() {
+	go func() {
+		defer s.wg.Done()
 		defer release()
 		defer s.forget(w)
 		serve(w)
-	})
+	}()
+}
+
+// remember adds w to those that run waits for, unless it is too late for that.
+func (s *sockets) remember(w *wire) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.live[w] = struct{}{}
+	s.wg.Add(1)
+	return true
 }
 
 func (s *sockets) forget(w *wire) {

@@ -3,6 +3,7 @@ package signaling
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -167,6 +168,7 @@ func TestShutdown(t *testing.T) {
 		anna.send(`{"type":"candidate","name":"bert","candidate":{},"call":"1"}`)
 		anna.nothing()
 		deaf := connectDeaf(t, n) // does not even answer the close frame
+		synctest.Wait()
 		start := time.Now()
 		stop()
 		if took := time.Since(start); took > endGrace {
@@ -200,10 +202,36 @@ func TestShutdownCutsTheStuck(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		synctest.Wait()
 		start := time.Now()
 		stop()
 		if took := time.Since(start); took > endGrace+time.Second {
 			t.Errorf("Run took %v to end", took)
+		}
+	})
+}
+
+// TestLateSocket has a WebSocket be opened while the relay stops.
+func TestLateSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, late := newPipes(), make(chan bool, 1)
+		r, stop := startRelay(t, n, RelayOptions{})
+		door := newPipes()
+		door.serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			release, ok := r.sockets.admit(w, req, AnyOrigin)
+			conn, err := r.sockets.upgrader.Upgrade(w, req, nil)
+			if !ok || err != nil {
+				t.Error(ok, err)
+				return
+			}
+			stop() // between the admission and the start
+			r.sockets.start(conn, func() { release(); late <- true }, func(*wire) { t.Error("served") })
+		}))
+		p := connect(t, door)
+		p.closed(websocket.CloseAbnormalClosure)
+		<-late
+		if r.sockets.count != 0 {
+			t.Error("not released")
 		}
 	})
 }
