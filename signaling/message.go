@@ -75,10 +75,10 @@ type Message struct {
 	Candidate json.RawMessage `json:"candidate,omitempty"` // W3C WebRTC 4.8.1.1, RTCIceCandidateInit
 
 	Call    string `json:"call,omitempty"`    // the id of one ring or call; see NewID
-	Ring    bool   `json:"ring,omitempty"`    // offer: caused by a press of the button
+	Ring    bool   `json:"ring,omitempty"`    // offer: caused by a press of the button; press: a person may accept
 	Preview bool   `json:"preview,omitempty"` // answer: the picture only, nobody accepted yet
-	Reason  string `json:"reason,omitempty"`  // leave and refused login: why
-	By      string `json:"by,omitempty"`      // leave with reason answered: who took the call
+	Reason  string `json:"reason,omitempty"`  // leave, refused login, press: why
+	By      string `json:"by,omitempty"`      // leave or press with reason answered: who took the call
 
 	Code    string `json:"code,omitempty"`    // error: one of the Code constants
 	About   string `json:"about,omitempty"`   // error: the type of the message it is about; Name has its name

@@ -143,6 +143,8 @@ func relayed(m Message, from string) Message {
 		out.Answer, out.Preview = m.Answer, m.Preview
 	case TypeCandidate:
 		out.Candidate = m.Candidate
+	case TypePress:
+		out.Ring, out.Reason, out.By = m.Ring, m.Reason, m.By
 	case TypeLeave:
 		out.Reason, out.By, out.Message = m.Reason, m.By, m.Message
 	case TypeStatus:

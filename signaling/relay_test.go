@@ -198,6 +198,8 @@ func TestRelaying(t *testing.T) {
 			{anna, door, "anna", "doorbell", `"type":"answer","answer":{"type":"answer","sdp":"x"},"call":"1","preview":true`, ``},
 			{anna, door, "anna", "doorbell", `"type":"candidate","candidate":{"candidate":""},"call":"1"`, ``},
 			{door, anna, "doorbell", "anna", `"type":"press","call":"1"`, ``},
+			{door, anna, "doorbell", "anna", `"type":"press","call":"1","ring":true`, ``},
+			{door, anna, "doorbell", "anna", `"type":"press","call":"1","reason":"answered","by":"bert"`, ``},
 			{anna, door, "anna", "doorbell", `"type":"accept","call":"1"`, ``},
 			{door, anna, "doorbell", "anna", `"type":"status","call":"1","camera":"lost","microphone":"ok","speaker":"none"`, ``},
 			{door, anna, "doorbell", "anna", `"type":"leave","call":"1","reason":"answered","by":"bert","message":"m"`, ``},
