@@ -17,6 +17,7 @@ type (
 		name  string
 		state DeviceState
 	}
+	peerHolds     struct{ peer *peer }
 	peerDescribed struct {
 		peer        *peer
 		description webrtc.SessionDescription
@@ -68,6 +69,9 @@ func (d *Door) tellStatus(p *peer) {
 	})
 }
 
+// handle keeps candidates back until the description that they belong to is sent.
+func (n peerHolds) handle(*Door) { n.peer.holding = true }
+
 // handle sends the door's own offer or answer to the phone.
 func (n peerDescribed) handle(d *Door) {
 	if d.peers[n.peer.id] == nil {
@@ -83,7 +87,7 @@ func (n peerDescribed) handle(d *Door) {
 		d.handle(Failed{Peer: n.peer.id})
 		return
 	}
-	n.peer.described = true
+	n.peer.described, n.peer.holding = true, false
 	for _, candidate := range n.peer.found {
 		d.sendCandidate(n.peer, candidate)
 	}
@@ -107,7 +111,7 @@ func (d *Door) unwell() bool {
 func (n peerCandidate) handle(d *Door) {
 	switch {
 	case d.peers[n.peer.id] == nil:
-	case n.peer.described:
+	case n.peer.described && !n.peer.holding:
 		d.sendCandidate(n.peer, n.candidate)
 	default:
 		n.peer.found = append(n.peer.found, n.candidate)

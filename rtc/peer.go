@@ -36,8 +36,9 @@ type peer struct {
 	// Owned by the Door's loop.
 	fingerprint string // of the phone's certificate, "" until it has described itself
 	connected   bool
-	described   bool                      // the phone has the door's description
-	found       []webrtc.ICECandidateInit // before that
+	described   bool                      // the phone has a description of the door's
+	holding     bool                      // a further one is being made, and candidates wait for it
+	found       []webrtc.ICECandidateInit // those that wait
 	failure     error
 	away        *time.Timer // until the phone must be back; nil while it is here
 
@@ -206,6 +207,7 @@ func (p *peer) answer(offer webrtc.SessionDescription) error {
 }
 
 func (p *peer) describe(description webrtc.SessionDescription) error {
+	p.post(peerHolds{p})
 	if err := p.pc.SetLocalDescription(description); err != nil {
 		return fmt.Errorf("applying the own %s: %w", description.Type, err)
 	}
