@@ -241,7 +241,9 @@ func TestClientOptions(t *testing.T) {
 	if _, err := NewBridge("http://x/", BridgeOptions{}); err == nil {
 		t.Error("NewBridge takes an http URL")
 	}
-	if _, err := NewClient(ClientOptions{URL: "ftp://user:pw@x/", Name: "d"}); err == nil || strings.Contains(err.Error(), "pw") {
-		t.Errorf("error tells the password: %v", err)
+	for _, u := range []string{"ftp://user:pw@x/", "ws://user:pw@x:y/", "ws://user:pw@%zz/"} {
+		if _, err := NewClient(ClientOptions{URL: u, Name: "d"}); err == nil || strings.Contains(err.Error(), "pw") {
+			t.Errorf("error tells the password: %v", err)
+		}
 	}
 }
