@@ -40,8 +40,12 @@ func TestBridgeCopies(t *testing.T) {
 		time.Sleep(time.Hour)
 		again := join(t, near, "anna", `,"credential":"a"`)
 		anna.closed(CloseReplaced) // the code gets through
+		start := time.Now()
 		_ = again.conn.Close()
 		bert.expect(`{"type":"leave","name":"anna","call":"1","reason":"gone"}`)
+		if took := time.Since(start); took != 0 {
+			t.Errorf("gone after %v", took)
+		}
 	})
 }
 

@@ -88,8 +88,9 @@ func dialer(t *tls.Config, dial func(context.Context, string, string) (net.Conn,
 
 func checkURL(s string) error {
 	u, err := url.Parse(s)
-	if err != nil {
-		return fmt.Errorf("signaling: relay's url: %w", err)
+	var wrong *url.Error
+	if errors.As(err, &wrong) {
+		return fmt.Errorf("signaling: relay's url: %w", wrong.Err) // without the url: it may have a password
 	}
 	if (u.Scheme != "ws" && u.Scheme != "wss") || u.Host == "" {
 		return fmt.Errorf("signaling: relay's url %q: write it as ws://host:port/ or wss://host/", u.Redacted())
@@ -209,7 +210,7 @@ func (s *clientSession) replied(m Message) {
 	s.up = true
 	s.client.set(s.wire)
 	s.client.options.Logger.Info("signaling: logged in to the relay",
-		"url", s.client.options.URL, "name", s.client.login.Name, "base_relay", m.Here == nil)
+		"addr", s.wire.conn.RemoteAddr().String(), "name", s.client.login.Name, "base_relay", m.Here == nil)
 	s.handler.Message(m)
 }
 

@@ -30,6 +30,23 @@ func TestOversizedMessage(t *testing.T) {
 	})
 }
 
+// TestOversizedMessageOnANetwork checks that the close code gets through though
+// the other end is still sending: unread data would reset the connection.
+func TestOversizedMessageOnANetwork(t *testing.T) {
+	n := newLoopback(t)
+	startRelay(t, n, RelayOptions{})
+	anna := join(t, n, "anna", "")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = anna.conn.WriteMessage(websocket.TextMessage, make([]byte, 8<<20))
+		_ = anna.conn.WriteControl(websocket.CloseMessage, nil, time.Now().Add(time.Second))
+	}()
+	anna.closed(websocket.CloseMessageTooBig)
+	_ = anna.conn.Close()
+	<-done
+}
+
 func TestFlood(t *testing.T) {
 	in(t, RelayOptions{}, func(t *testing.T, n *network, r *Relay) {
 		anna, bert := join(t, n, "anna", ""), join(t, n, "bert", `,"presence":true`)
@@ -100,6 +117,21 @@ func TestSlowReader(t *testing.T) {
 		join(t, n, "slow", "") // its name is free
 		slow.listen()          // it wakes up within a second: then it is told why
 		slow.closed(websocket.CloseTryAgainLater)
+	})
+}
+
+// TestSlowStranger has one that never logged in read none of its errors.
+func TestSlowStranger(t *testing.T) {
+	in(t, RelayOptions{Limits: Limits{SendQueue: 5}}, func(t *testing.T, n *network, r *Relay) {
+		p := connectDeaf(t, n)
+		for range 10 {
+			if p.conn.WriteMessage(websocket.TextMessage, []byte(`{"type":"dance"}`)) != nil {
+				break
+			}
+		}
+		synctest.Wait()
+		p.listen()
+		p.closed(websocket.CloseTryAgainLater)
 	})
 }
 
