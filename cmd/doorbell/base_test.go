@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,19 +24,34 @@ import (
 // has one peer connection, answers every offer by itself, and takes every answer,
 // candidate and leave for its only call's.
 type baseClient struct {
-	t      *testing.T
+	t      testing.TB
 	name   string
 	socket *websocket.Conn
 	out    chan any
+	ended  chan struct{}
 	logins chan bool
 	pc     *webrtc.PeerConnection
 	video  atomic.Int64 // packets
 	audio  atomic.Int64
 	other  atomic.Value // string: whom the call is with
 	left   chan struct{}
+
+	mu      sync.Mutex // held while descriptions change, as a page's one thread would
+	closing sync.Once
+	running sync.WaitGroup
 }
 
-func newBaseClient(t *testing.T, url, name string) *baseClient {
+// close goes away without a word, as a page that is closed does.
+func (c *baseClient) close() {
+	c.closing.Do(func() {
+		close(c.ended)
+		_ = c.socket.Close()
+		c.running.Wait()
+		_ = c.pc.GracefulClose()
+	})
+}
+
+func newBaseClient(t testing.TB, url, name string) *baseClient {
 	t.Helper()
 	socket, _, err := websocket.DefaultDialer.Dial(url, nil)
 	if err != nil {
@@ -43,20 +59,13 @@ func newBaseClient(t *testing.T, url, name string) *baseClient {
 	}
 	c := &baseClient{
 		t: t, name: name, socket: socket,
-		out: make(chan any, 100), logins: make(chan bool, 1), left: make(chan struct{}, 1),
+		out: make(chan any, 100), ended: make(chan struct{}), logins: make(chan bool, 1), left: make(chan struct{}, 1),
 	}
 	c.other.Store("")
 	c.prepare()
-	done := make(chan struct{}, 2)
-	go func() { c.write(); done <- struct{}{} }()
-	go func() { c.read(); done <- struct{}{} }()
-	t.Cleanup(func() {
-		close(c.out)
-		_ = socket.Close()
-		<-done
-		<-done
-		_ = c.pc.GracefulClose()
-	})
+	c.running.Go(c.write)
+	c.running.Go(c.read)
+	t.Cleanup(c.close)
 	c.out <- map[string]any{"type": "login", "name": name}
 	if !<-c.logins {
 		t.Fatalf("%s was not let in", name)
@@ -105,13 +114,20 @@ func (c *baseClient) send(message map[string]any) {
 	if other := c.other.Load().(string); other != "" {
 		message["name"] = other
 	}
-	defer func() { _ = recover() }() // a candidate found after the test has closed the socket
-	c.out <- message
+	select {
+	case c.out <- message:
+	case <-c.ended:
+	}
 }
 
 func (c *baseClient) write() {
-	for message := range c.out {
-		if err := c.socket.WriteJSON(message); err != nil {
+	for {
+		select {
+		case message := <-c.out:
+			if c.socket.WriteJSON(message) != nil {
+				return
+			}
+		case <-c.ended:
 			return
 		}
 	}
@@ -134,6 +150,7 @@ func (c *baseClient) read() {
 		if json.Unmarshal(data, &message) != nil {
 			continue // the greeting
 		}
+		c.mu.Lock()
 		switch message.Type {
 		case "login":
 			c.logins <- message.Success
@@ -149,8 +166,12 @@ func (c *baseClient) read() {
 		case "candidate":
 			c.check(c.pc.AddICECandidate(*message.Candidate))
 		case "leave":
-			c.left <- struct{}{}
+			select {
+			case c.left <- struct{}{}:
+			default:
+			}
 		}
+		c.mu.Unlock()
 	}
 }
 
@@ -163,6 +184,8 @@ func (c *baseClient) check(err error) {
 // call calls somebody, as a tap on the demo's button does.
 func (c *baseClient) call(name string) {
 	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.other.Store(name)
 	offer, err := c.pc.CreateOffer(nil)
 	if err != nil {
@@ -256,8 +279,7 @@ func TestBaseClientsCloseIsNoticed(t *testing.T) {
 		anna := newBaseClient(t, url, "anna")
 		anna.call("doorbell")
 		anna.receives()
-		_ = anna.socket.Close()
-		_ = anna.pc.GracefulClose()
+		anna.close()
 		door.wait("the door to be free", func() bool { return len(door.status().Door.Connections) == 0 })
 		bert := newBaseClient(t, url, "bert")
 		bert.call("doorbell")

@@ -27,7 +27,7 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "doorbell")
-	args := []string{"build", "-o", path}
+	args := []string{"build", "-tags", "nolibopusfile", "-o", path}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
@@ -223,7 +223,7 @@ func poll(timeout time.Duration, done func() bool) error {
 }
 
 // freePort finds a port for what is to come back at the same place.
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
