@@ -52,7 +52,7 @@ bench: tools test-tools ## measure: press to ring, press to picture, what each p
 
 .PHONY: screenshots
 screenshots: tools test-tools ## make the README's pictures from the real page
-	go test -tags=$(TAGS),browser -run TestScreenshots -screenshots ./cmd/doorbell
+	go test -tags=$(TAGS),browser -count=1 -run TestScreenshots ./cmd/doorbell -screenshots
 
 .PHONY: fuzz
 fuzz: tools ## fuzz each target for a minute

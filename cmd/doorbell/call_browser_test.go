@@ -164,6 +164,72 @@ func TestBrowserPressWhileViewing(t *testing.T) {
 	anna.state("incall")
 }
 
+// TestBrowserNetworkChange tells the page that its network has changed: it looks
+// for a new way to the door, and the call goes on.
+func TestBrowserNetworkChange(t *testing.T) {
+	door := start(t, simulated)
+	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
+	anna.login()
+	door.do("press")
+	anna.state("ringing")
+	anna.tap("acceptBtn")
+	anna.state("incall")
+	anna.seesMotion()
+	const answers = `msg="description sent" phone=anna`
+	before := strings.Count(door.log.String(), answers)
+	eval[bool](anna, "window.dispatchEvent(new Event('online'))")
+	door.wait("the page to look for a new way", func() bool { return strings.Count(door.log.String(), answers) > before })
+	anna.seesMotion()
+	if s := door.status(); s.Door.Visit == nil || s.Door.Visit.By != "anna" || len(s.Door.Connections) != 1 {
+		t.Errorf("after the change: %+v, connections %+v", s.Door.Visit, s.Door.Connections)
+	}
+}
+
+// TestBrowserBaseClient lets a phone and a client of the base dialect call each
+// other.
+func TestBrowserBaseClient(t *testing.T) {
+	port := freePort(t)
+	door := start(t, simulated+fmt.Sprintf("relay: {listen: ['127.0.0.1:%d']}\n", port))
+	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
+	anna.login()
+	base := newBaseClient(t, fmt.Sprintf("ws://127.0.0.1:%d/", port), "base")
+	base.call("anna")
+	anna.state("ringing")
+	anna.tap("acceptBtn")
+	anna.state("incall")
+	base.receives()
+	anna.tap("hangUpBtn")
+	base.isLeft()
+	base.close()
+
+	other := newBaseClient(t, fmt.Sprintf("ws://127.0.0.1:%d/", port), "other")
+	anna.state("home")
+	anna.do(chromedp.SendKeys(chromedp.CSS("#callToUsernameInput"), "other"))
+	anna.tap("callBtn")
+	anna.state("incall")
+	other.receives()
+	other.hangUp()
+	anna.state("home")
+}
+
+// TestBrowserInsecure opens the page under a name over plain HTTP, where
+// browsers give no microphone: one sees and hears, and is told why not to talk.
+func TestBrowserInsecure(t *testing.T) {
+	door := start(t, simulated)
+	chrome := startBrowser(t, chromedp.Flag("host-resolver-rules", "MAP door.test 127.0.0.1"))
+	page := strings.Replace(door.status().Page, "localhost", "door.test", 1)
+	anna := openPhone(t, chrome, page, "anna")
+	anna.login()
+	anna.until("!document.getElementById('insecure').hidden && document.getElementById('insecure').innerText.length > 40")
+	door.do("press")
+	anna.state("ringing")
+	anna.tap("acceptBtn")
+	anna.state("incall")
+	anna.until("document.getElementById('stage').dataset.mic === 'insecure' && !document.getElementById('micNote').hidden")
+	anna.seesMotion()
+	anna.hearsMelody()
+}
+
 // TestBrowserMicrophoneRefused answers without a microphone: one sees and hears,
 // and is told.
 func TestBrowserMicrophoneRefused(t *testing.T) {
