@@ -318,7 +318,9 @@ func TestVoiceToMixer(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		wait.Wait()
-		if c := talker.Counts(); c.Lost+c.Late+c.Bad+c.Concealed > 0 {
+		// A packet and the mixing that wants it may fall on the same instant: the jitter
+		// buffer learns from the first that comes second.
+		if c := talker.Counts(); c.Lost+c.Late+c.Bad > 0 || c.Concealed > 1 {
 			t.Errorf("%+v", c)
 		}
 	})
