@@ -1,0 +1,98 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"doorbell/device/guest/agent"
+)
+
+// tool runs one of the program's tools, named by its first argument.
+func tool(args []string) error {
+	if len(args) == 0 {
+		return errors.New("no tool named: agent, control or capture")
+	}
+	switch name, args := args[0], args[1:]; {
+	case name == "agent" && len(args) == 0:
+		return serve()
+	case name == "control" && len(args) == 3:
+		value, err := strconv.ParseInt(args[2], 0, 32)
+		if err != nil {
+			return fmt.Errorf("control %s: %w", args[1], err)
+		}
+		return setControl(args[0], args[1], int32(value))
+	case name == "capture" && len(args) == 2:
+		frames, err := strconv.Atoi(args[1])
+		if err != nil {
+			return fmt.Errorf("capture: %w", err)
+		}
+		return capture(args[0], frames)
+	}
+	return fmt.Errorf("%s: no such tool, or not with %d arguments", args[0], len(args)-1)
+}
+
+// serve is the agent: it answers the host on the port named "agent", for as long as the machine runs.
+func serve() error {
+	path, err := agentPort()
+	if err != nil {
+		return err
+	}
+	hello, err := greeting()
+	if err != nil {
+		return err
+	}
+	for {
+		port, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return fmt.Errorf("agent: %w", err)
+		}
+		if err := agent.NewServer(port, hello).Run(); err != nil {
+			fmt.Println("guest: agent:", err)
+		}
+		port.Close()
+		time.Sleep(50 * time.Millisecond) // no host is connected: reading ends at once
+	}
+}
+
+// agentPort finds the virtio-serial port by the name that the host gave it.
+func agentPort() (string, error) {
+	names, err := filepath.Glob("/sys/class/virtio-ports/*/name")
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err == nil && strings.TrimSpace(string(b)) == "agent" {
+			return "/dev/" + filepath.Base(filepath.Dir(name)), nil
+		}
+	}
+	return "", fmt.Errorf("agent: no virtio-serial port of that name among %v", names)
+}
+
+func greeting() (agent.Hello, error) {
+	release, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return agent.Hello{}, err
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return agent.Hello{}, err
+	}
+	return agent.Hello{Release: strings.TrimSpace(string(release)), Boot: strings.TrimSpace(string(boot))}, nil
+}
+
+// ioctl calls the driver with a structure.
+func ioctl(fd uintptr, request uintptr, argument uintptr) error {
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, request, argument); errno != 0 {
+		return errno
+	}
+	return nil
+}
