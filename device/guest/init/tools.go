@@ -18,7 +18,7 @@ import (
 // tool runs one of the program's tools, named by its first argument.
 func tool(args []string) error {
 	if len(args) == 0 {
-		return errors.New("no tool named: agent, control or capture")
+		return errors.New("no tool named: agent, control, capture or edges")
 	}
 	switch name, args := args[0], args[1:]; {
 	case name == "agent" && len(args) == 0:
@@ -35,6 +35,12 @@ func tool(args []string) error {
 			return fmt.Errorf("capture: %w", err)
 		}
 		return capture(args[0], frames)
+	case name == "edges" && len(args) == 2:
+		line, err := strconv.ParseUint(args[1], 10, 32)
+		if err != nil {
+			return fmt.Errorf("edges: %w", err)
+		}
+		return edges(args[0], uint32(line))
 	}
 	return fmt.Errorf("%s: no such tool, or not with %d arguments", args[0], len(args)-1)
 }
