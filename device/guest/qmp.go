@@ -69,12 +69,15 @@ func (m *monitor) do(ctx context.Context, command string, arguments map[string]a
 	c := make(chan answer, 1)
 	m.mu.Lock()
 	if m.err != nil {
-		m.mu.Unlock()
+		defer m.mu.Unlock()
 		return nil, m.err
 	}
 	m.next++
 	id := m.next
 	m.waiting[id] = c
+	if arguments == nil {
+		arguments = map[string]any{}
+	}
 	b, err := json.Marshal(map[string]any{"execute": command, "arguments": arguments, "id": id})
 	if err == nil {
 		_, err = m.conn.Write(b)

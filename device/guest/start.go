@@ -101,7 +101,7 @@ func (g *Guest) openMonitor(ctx context.Context, monitors net.Listener) error {
 		}
 	})
 	g.wait.Go(g.monitor.run)
-	if _, err := g.monitor.do(ctx, "qmp_capabilities", map[string]any{}); err != nil {
+	if _, err := g.monitor.do(ctx, "qmp_capabilities", nil); err != nil {
 		return err
 	}
 	g.ports, err = g.monitor.forwarded(ctx)

@@ -54,6 +54,11 @@ func edges(chip string, line uint32) error {
 	if err := call(f, gpioGetLine, &r); err != nil {
 		return fmt.Errorf("ask %s for line %d: %w", chip, line, err)
 	}
+	// A read that blocks in the kernel would hold up the chip's removal: poll before each, as os.File does
+	// where reading does not block.
+	if err := syscall.SetNonblock(int(r.FD), true); err != nil {
+		return err
+	}
 	events := os.NewFile(uintptr(r.FD), "line")
 	defer events.Close()
 	fmt.Println("watching")
