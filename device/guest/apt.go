@@ -83,11 +83,13 @@ func (a *archive) run(ctx context.Context, dir, program string, args ...string) 
 // depends lists the names of the packages that a package's newest version depends on.
 func (a *archive) depends(ctx context.Context, name string) ([]string, error) {
 	out, err := a.run(ctx, a.dir, "apt-cache", "--no-all-versions", "show", name)
-	if err != nil {
-		return nil, err
-	}
+	return parseDepends(string(out)), err
+}
+
+// parseDepends lists the names in a package's Depends field, of alternatives the first.
+func parseDepends(record string) []string {
 	var names []string
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(record) {
 		list, ok := strings.CutPrefix(line, "Depends:")
 		if !ok {
 			continue
@@ -98,7 +100,7 @@ func (a *archive) depends(ctx context.Context, name string) ([]string, error) {
 			}
 		}
 	}
-	return names, nil
+	return names
 }
 
 // kernel lists the packages that hold the newest kernel, however Debian has divided it: one package

@@ -42,7 +42,9 @@ func testButton(t *testing.T, g *Guest) {
 		func() error { return g.Press(ctx) },
 		func() error { return g.Release(ctx) },
 		func() error { return g.Bounce(ctx, 3) },
-		func() error { return p.WaitOutput(ctx, "watching\nfalling\nrising\n"+strings.Repeat("falling\nrising\n", 3)+"falling\n") },
+		func() error {
+			return p.WaitOutput(ctx, "watching\nfalling\nrising\n"+strings.Repeat("falling\nrising\n", 3)+"falling\n")
+		},
 		func() error { return g.UnplugGPIO(ctx) },
 		func() error { return p.WaitOutput(ctx, "gone\n") },
 	} {

@@ -19,7 +19,7 @@ type Command struct {
 	Args   []string  // the first is looked up in the guest's PATH
 	Env    []string  // NAME=value, added to the guest's own
 	Dir    string    // working directory, / where empty
-	Stdin  []byte    // the whole of its standard input
+	Stdin  []byte    // the whole of its standard input, at most 512 KiB
 	Output io.Writer // gets its output as it comes, nil for nowhere. Must not block.
 }
 

@@ -42,7 +42,8 @@ func Start(ctx context.Context, image *Image, c Config) (*Guest, error) {
 	}
 	g.life, g.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
 	if err := g.launch(ctx, m, qemu); err != nil {
-		return nil, errors.Join(err, g.Close())
+		err = errors.Join(err, g.Close())
+		return nil, fmt.Errorf("start the guest: %w; qemu said:\n%s", err, g.Console())
 	}
 	boot, cancel := context.WithTimeoutCause(ctx, bootTime, fmt.Errorf("%v have passed", bootTime))
 	defer cancel()
@@ -73,7 +74,7 @@ func (g *Guest) launch(ctx context.Context, m machine, qemu string) error {
 		close(g.ended)
 	})
 	if err := <-started; err != nil {
-		return fmt.Errorf("start the guest: %w", err)
+		return err
 	}
 	g.wait.Go(func() { g.serve(agents) })
 	return g.openMonitor(ctx, monitors)
@@ -91,8 +92,7 @@ func (g *Guest) openMonitor(ctx context.Context, monitors net.Listener) error {
 	defer context.AfterFunc(ctx, func() { monitors.Close() })()
 	conn, err := monitors.Accept()
 	if err != nil {
-		<-g.after(g.ended, ctx.Done())
-		return fmt.Errorf("qemu did not start: %w; it said:\n%s", err, g.Console())
+		return fmt.Errorf("wait for qemu's monitor: %w", errors.Join(err, context.Cause(g.life), context.Cause(ctx)))
 	}
 	context.AfterFunc(g.life, func() { conn.Close() })
 	g.monitor = newMonitor(conn, func(event string) {
@@ -106,19 +106,6 @@ func (g *Guest) openMonitor(ctx context.Context, monitors net.Listener) error {
 	}
 	g.ports, err = g.monitor.forwarded(ctx)
 	return err
-}
-
-// after is closed when the first of two channels is.
-func (g *Guest) after(a, b <-chan struct{}) <-chan struct{} {
-	c := make(chan struct{})
-	g.wait.Go(func() {
-		defer close(c)
-		select {
-		case <-a:
-		case <-b:
-		}
-	})
-	return c
 }
 
 // serve takes the agent's connections, one after another: a new one after each reset.

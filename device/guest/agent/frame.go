@@ -53,7 +53,7 @@ type Command struct {
 	Args  []string // the first is looked up in PATH
 	Env   []string // NAME=value, added to the guest's own
 	Dir   string   // working directory, / where empty
-	Stdin []byte   // the whole of its standard input
+	Stdin []byte   // the whole of its standard input, at most 512 KiB
 }
 
 // Started tells the process's number.
