@@ -3,6 +3,9 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"os"
@@ -13,12 +16,13 @@ import (
 	"time"
 
 	"doorbell/device/guest/agent"
+	"doorbell/device/guest/webcam"
 )
 
 // tool runs one of the program's tools, named by its first argument.
 func tool(args []string) error {
 	if len(args) == 0 {
-		return errors.New("no tool named: agent, control, capture or edges")
+		return errors.New("no tool named: agent, control, capture, edges or webcam")
 	}
 	switch name, args := args[0], args[1:]; {
 	case name == "agent" && len(args) == 0:
@@ -41,6 +45,8 @@ func tool(args []string) error {
 			return fmt.Errorf("edges: %w", err)
 		}
 		return edges(args[0], uint32(line))
+	case name == "webcam" && len(args) == 1:
+		return plugIn(args[0])
 	}
 	return fmt.Errorf("%s: no such tool, or not with %d arguments", args[0], len(args)-1)
 }
@@ -66,6 +72,20 @@ func serve() error {
 		port.Close()
 		time.Sleep(50 * time.Millisecond) // no host is connected: reading ends at once
 	}
+}
+
+// plugIn is a USB webcam as a file describes it, until the process ends.
+func plugIn(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	var camera webcam.Camera
+	err = gob.NewDecoder(bufio.NewReader(f)).Decode(&camera)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("webcam: %w", err)
+	}
+	return webcam.PlugIn(context.Background(), camera)
 }
 
 // agentPort finds the virtio-serial port by the name that the host gave it.
