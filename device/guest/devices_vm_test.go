@@ -93,7 +93,7 @@ func testCamera(t *testing.T, g *Guest) {
 		works()
 	}
 	p := must(g.Start(ctx, Command{Args: []string{"guest", "capture", VideoDevice, "100000"}}))(t)
-	if err := p.WaitOutput(ctx, "driver=vivid"); err != nil {
+	if err := p.WaitOutput(ctx, "streaming\n"); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.SetControl(ctx, VideoDevice, "Disconnect", 1); err != nil {

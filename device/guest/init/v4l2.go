@@ -148,10 +148,13 @@ func capture(path string, frames int) error {
 	}
 	var last uint32
 	changed, flawed, size := 0, 0, uint32(0)
-	for range frames {
+	for n := range frames {
 		b := buffer{Type: videoCapture, Memory: memoryMapped}
 		if err := call(f, vidiocDQBuf, &b); err != nil {
 			return fmt.Errorf("next picture of %s: %w", path, err)
+		}
+		if n == 0 {
+			fmt.Println("streaming")
 		}
 		sum := crc32.ChecksumIEEE(maps[b.Index][:b.BytesUsed])
 		if sum != last {
