@@ -9,7 +9,7 @@ import (
 
 // Where the kernel shows the guest's devices.
 const (
-	// Button is the name of the line that Press and Release move, in the default configuration.
+	// ButtonName is the line that Press and Release move, in the default configuration.
 	ButtonName = "GPIO17"
 	// VideoDevice is vivid's first node.
 	VideoDevice = "/dev/video0"
@@ -125,6 +125,12 @@ func (g *Guest) PlugGPIO(ctx context.Context) error {
 	return err
 }
 
+// GPIOChip is the chip's device, such as /dev/gpiochip0: on arm64 the machine has one of its own before it.
+func (g *Guest) GPIOChip(ctx context.Context) (string, error) {
+	out, err := g.Shell(ctx, "cat "+gpioConfig+"/bank0/chip_name")
+	return "/dev/" + strings.TrimSpace(out), err
+}
+
 // SetControl sets a control of a video device by its name, as v4l2-ctl lists it: vivid has those that
 // make it fail, such as "Disconnect", a button (value 1), and "Percentage of Dropped Buffers".
 func (g *Guest) SetControl(ctx context.Context, device, name string, value int) error {
@@ -132,10 +138,10 @@ func (g *Guest) SetControl(ctx context.Context, device, name string, value int) 
 	return err
 }
 
-// Capture takes pictures from a video device and returns what they were, in a line or two: driver, format,
-// size, how many changed.
-func (g *Guest) Capture(ctx context.Context, device string, frames int) (string, error) {
-	return g.Run(ctx, "guest", "capture", device, strconv.Itoa(frames))
+// Capture takes pictures from a video device and returns what they were, in a few lines: driver, format,
+// size, how many changed. Format is empty for the device's own, or such as "YUYV 640x360".
+func (g *Guest) Capture(ctx context.Context, device string, frames int, format string) (string, error) {
+	return g.Run(ctx, append([]string{"guest", "capture", device, strconv.Itoa(frames)}, strings.Fields(format)...)...)
 }
 
 // UnplugCamera takes vivid's device away from its driver, and its nodes from /dev.

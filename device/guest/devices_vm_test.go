@@ -8,17 +8,29 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 )
 
 func TestDevices(t *testing.T) {
-	g := New(t, Options{}, Config{Camera: &Camera{}, Sound: &Sound{}, GPIO: &GPIO{}})
+	for _, arch := range []string{"amd64", "arm64"} {
+		t.Run(arch, func(t *testing.T) { testDevices(t, arch) })
+	}
+}
+
+func testDevices(t *testing.T, arch string) {
+	g := New(t, Options{Arch: arch}, Config{Camera: &Camera{}, Sound: &Sound{}, GPIO: &GPIO{}})
 	t.Run("button", func(t *testing.T) { testButton(t, g) })
 	t.Run("camera", func(t *testing.T) { testCamera(t, g) })
 	t.Run("sound", func(t *testing.T) { testSound(t, g) })
 	t.Run("a package's tests", func(t *testing.T) {
+		if arch != runtime.GOARCH {
+			if _, err := exec.LookPath(must(machineOf(arch))(t).triplet + "-gcc"); err != nil {
+				t.Skip("no cross-compiler:", err)
+			}
+		}
 		if out := g.GoTest(t, "doorbell/device/guest/agent", nil, "-test.run=Frame"); !strings.Contains(out, "PASS") {
 			t.Errorf("no PASS")
 		}
@@ -28,13 +40,13 @@ func TestDevices(t *testing.T) {
 func testButton(t *testing.T, g *Guest) {
 	ctx := bounded(t)
 	watch := func() *Process {
-		p := must(g.Start(ctx, Command{Args: []string{"guest", "edges", "/dev/gpiochip0", "17"}}))(t)
+		p := must(g.Start(ctx, Command{Args: []string{"guest", "edges", must(g.GPIOChip(ctx))(t), "17"}}))(t)
 		if err := p.WaitOutput(ctx, "watching\n"); err != nil {
 			t.Fatal(err)
 		}
 		return p
 	}
-	p := watch()
+	p, chip := watch(), must(g.GPIOChip(ctx))(t)
 	if !must(g.Level(ctx, 17))(t) {
 		t.Error("the button is down before it was pressed")
 	}
@@ -52,7 +64,7 @@ func testButton(t *testing.T, g *Guest) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := g.Run(ctx, "test", "-e", "/dev/gpiochip0"); err == nil {
+	if _, err := g.Run(ctx, "test", "-e", chip); err == nil {
 		t.Error("the chip is there after it was taken away")
 	}
 	if err := g.PlugGPIO(ctx); err != nil {
@@ -74,8 +86,8 @@ func testCamera(t *testing.T, g *Guest) {
 	ctx := bounded(t)
 	works := func() {
 		t.Helper()
-		out := must(g.Capture(ctx, VideoDevice, 5))(t)
-		if !strings.Contains(out, "driver=vivid") || !strings.Contains(out, "frames=5 changed=5 flawed=0") {
+		out := must(g.Capture(ctx, VideoDevice, 5, "YUYV 640x360"))(t)
+		if !strings.Contains(out, "driver=vivid card=\"vivid\" format=YUYV size=640x360") || !strings.Contains(out, "frames=5 changed=5 flawed=0") {
 			t.Errorf("captured %q", out)
 		}
 	}

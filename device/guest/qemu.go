@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"runtime"
@@ -42,6 +43,26 @@ func arguments(image *Image, m machine, c Config, agentSocket, qmpSocket string)
 		a = append(a, "-rtc", "base="+c.Clock.UTC().Format("2006-01-02T15:04:05"))
 	}
 	return a
+}
+
+// processors is how many an emulated machine has by default; see Config.Processors.
+func processors(ctx context.Context, qemu, arch string) (int, error) {
+	if arch != "amd64" {
+		return 2, nil
+	}
+	out, err := exec.CommandContext(ctx, qemu, "--version").Output()
+	if err != nil {
+		return 0, fmt.Errorf("%s --version: %w", qemu, err)
+	}
+	return processorsUnder(string(out)), nil
+}
+
+func processorsUnder(version string) int {
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "QEMU emulator version %d.%d", &major, &minor); err != nil || major < 8 || major == 8 && minor < 1 {
+		return 1
+	}
+	return 2
 }
 
 func netdev(c Config) string {

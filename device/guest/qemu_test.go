@@ -49,6 +49,17 @@ func TestArchitectures(t *testing.T) {
 	}
 }
 
+func TestProcessors(t *testing.T) {
+	for version, want := range map[string]int{
+		"QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)\n": 1, "QEMU emulator version 8.0.5": 1, "QEMU emulator version 8.1.0": 2,
+		"QEMU emulator version 10.0.2 (Debian)": 2, "something else": 1,
+	} {
+		if got := processorsUnder(version); got != want {
+			t.Errorf("%q: %d, want %d", version, got, want)
+		}
+	}
+}
+
 func TestParseForwarded(t *testing.T) {
 	table := "Hub -1 (net):\r\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\r\n" +
 		"  UDP[HOST_FORWARD]  13       127.0.0.1 50001       10.0.2.15  8555     0     0\r\n" +

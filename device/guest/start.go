@@ -32,6 +32,11 @@ func Start(ctx context.Context, image *Image, c Config) (*Guest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w: apt install %s", ErrNoQEMU, err, m.debian)
 	}
+	if c.Processors == 0 {
+		if c.Processors, err = processors(ctx, qemu, image.Arch); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := os.MkdirTemp("", "guest-")
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +76,8 @@ func (g *Guest) explain(t testing.TB) {
 	}
 }
 
-// GoTest builds the test program of a package of this module, with the build flags of $GOFLAGS, and runs
+// GoTest builds the test program of a package of this module, with the build tags of the test
+// that calls it, and runs
 // it in the guest in a folder with the package's testdata, for at most ten minutes. Environment and
 // arguments (-test.run and the like) are the program's. t fails if it does; what it prints is logged.
 func (g *Guest) GoTest(t testing.TB, pkg string, env []string, args ...string) string {
@@ -117,12 +119,26 @@ func (g *Guest) buildTest(ctx context.Context, temp, pkg string) (program, dir s
 		return "", "", fmt.Errorf("go list %s: %w", pkg, err)
 	}
 	program = filepath.Join(temp, "program.test")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", program, pkg)
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-tags="+buildTags(), "-o", program, pkg)
 	build.Env = env
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", "", fmt.Errorf("go test -c %s: %w: %s", pkg, err, out)
 	}
 	return program, strings.TrimSpace(string(out)), nil
+}
+
+// buildTags are the build tags of this program, which are meant for what it builds too.
+func buildTags() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-tags" {
+			return s.Value
+		}
+	}
+	return ""
 }
 
 // compiler is the environment in which Go builds programs for the guest, with Debian's cross-compiler

@@ -23,7 +23,7 @@ func TestUSBCamera(t *testing.T) {
 		u := must(g.PlugUSBCamera(ctx, camera))(t)
 		t.Logf("plugged in after %v", time.Since(began))
 		began = time.Now()
-		out := must(g.Capture(ctx, u.Device, 60))(t)
+		out := must(g.Capture(ctx, u.Device, 60, "MJPG 640x360"))(t)
 		t.Logf("60 pictures after %v", time.Since(began))
 		if !strings.Contains(out, `driver=uvcvideo card="door camera`) || !strings.Contains(out, "format=MJPG size=640x360\nstreaming\nframes=60 changed=60 flawed=0") {
 			t.Errorf("captured %q", out)
@@ -31,7 +31,10 @@ func TestUSBCamera(t *testing.T) {
 		if n == 0 {
 			freezes(t, g, u)
 		}
-		p := must(g.Start(ctx, Command{Args: []string{"guest", "capture", u.Device, "100000"}}))(t)
+		if out := must(g.Capture(ctx, u.Device, 5, "H264 640x360"))(t); !strings.Contains(out, "format=H264 size=640x360\nstreaming\nframes=5 changed=1 flawed=0 bytes=6\n") {
+			t.Errorf("captured %q", out)
+		}
+		p := must(g.Start(ctx, Command{Args: []string{"guest", "capture", u.Device, "100000", "MJPG", "640x360"}}))(t)
 		if err := p.WaitOutput(ctx, "streaming\n"); err != nil {
 			t.Fatal(err)
 		}

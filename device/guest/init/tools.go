@@ -33,12 +33,12 @@ func tool(args []string) error {
 			return fmt.Errorf("control %s: %w", args[1], err)
 		}
 		return setControl(args[0], args[1], int32(value))
-	case name == "capture" && len(args) == 2:
+	case name == "capture" && (len(args) == 2 || len(args) == 4):
 		frames, err := strconv.Atoi(args[1])
 		if err != nil {
 			return fmt.Errorf("capture: %w", err)
 		}
-		return capture(args[0], frames)
+		return capture(args[0], frames, args[2:])
 	case name == "edges" && len(args) == 2:
 		line, err := strconv.ParseUint(args[1], 10, 32)
 		if err != nil {

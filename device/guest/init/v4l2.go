@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -58,6 +59,7 @@ type (
 const (
 	vidiocQueryCap   = 0x80685600
 	vidiocGetFormat  = 0xc0d05604
+	vidiocSetFormat  = 0xc0d05605
 	vidiocReqBufs    = 0xc0145608
 	vidiocQueryBuf   = 0xc0585609
 	vidiocQBuf       = 0xc058560f
@@ -121,8 +123,8 @@ func setControl(path, name string, value int32) error {
 }
 
 // capture takes pictures and prints what they were: driver, format, size, and how many differed from the
-// one before.
-func capture(path string, frames int) error {
+// one before. Wanted is empty, or a format and size, as YUYV and 640x360.
+func capture(path string, frames int, wanted []string) error {
 	f, err := openDevice(path)
 	if err != nil {
 		return err
@@ -132,9 +134,9 @@ func capture(path string, frames int) error {
 	if err := call(f, vidiocQueryCap, &c); err != nil {
 		return fmt.Errorf("ask %s what it can: %w", path, err)
 	}
-	p := format{Type: videoCapture}
-	if err := call(f, vidiocGetFormat, &p); err != nil {
-		return fmt.Errorf("ask %s for its format: %w", path, err)
+	p, err := setFormat(f, wanted)
+	if err != nil {
+		return fmt.Errorf("format of %s: %w", path, err)
 	}
 	fourCC := []byte{byte(p.PixelFormat), byte(p.PixelFormat >> 8), byte(p.PixelFormat >> 16), byte(p.PixelFormat >> 24)}
 	fmt.Printf("driver=%s card=%q format=%s size=%dx%d\n", text(c.Driver[:]), text(c.Card[:]), fourCC, p.Width, p.Height)
@@ -170,6 +172,23 @@ func capture(path string, frames int) error {
 	}
 	fmt.Printf("frames=%d changed=%d flawed=%d bytes=%d\n", frames, changed, flawed, size)
 	return call(f, vidiocStreamOff, &kind)
+}
+
+// setFormat asks for a format, if one is wanted, and returns what the device then has.
+func setFormat(f *os.File, wanted []string) (format, error) {
+	p := format{Type: videoCapture}
+	if err := call(f, vidiocGetFormat, &p); err != nil || len(wanted) == 0 {
+		return p, err
+	}
+	if len(wanted[0]) != 4 {
+		return p, fmt.Errorf("%q has not four letters", wanted[0])
+	}
+	if _, err := fmt.Sscanf(wanted[1], "%dx%d", &p.Width, &p.Height); err != nil {
+		return p, fmt.Errorf("size %q: %w", wanted[1], err)
+	}
+	p.PixelFormat = binary.LittleEndian.Uint32([]byte(wanted[0]))
+	p.BytesPerLine, p.SizeImage = 0, 0
+	return p, call(f, vidiocSetFormat, &p)
 }
 
 // mapBuffers has the driver make buffers, maps them for the program's life, and queues them.
