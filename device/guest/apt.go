@@ -103,8 +103,8 @@ func parseDepends(record string) []string {
 	return names
 }
 
-// kernel lists the packages that hold the newest kernel, however Debian has divided it: one package
-// until 6.18, an image that depends on binary, modules and base packages since.
+// kernel lists the packages that hold the newest kernel, whether it is one package or, as
+// 7.3 is, an image that depends on binary, modules and base packages.
 func (a *archive) kernel(ctx context.Context) ([]string, error) {
 	meta, err := a.depends(ctx, "linux-image-"+a.arch)
 	if err != nil {

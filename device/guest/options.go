@@ -20,8 +20,8 @@ type Options struct {
 	// Mirror is the Debian archive. Default: http://deb.debian.org/debian.
 	Mirror string
 
-	// KernelSuite is where the kernel comes from. Default: trixie-backports. Before kernel 6.17 or so
-	// Debian's had no gpio-sim.
+	// KernelSuite is where the kernel comes from. Default: trixie-backports. Debian's kernels 6.1
+	// and 6.12 have no gpio-sim.
 	KernelSuite string
 
 	// Suite is where busybox, libc and ALSA come from. Its libc must not be older than the one that
