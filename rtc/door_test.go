@@ -149,6 +149,16 @@ func waitStatus(t *testing.T, p *phone, want DeviceState) {
 	}
 }
 
+func TestRefusedLogin(t *testing.T) {
+	d, _ := startDoor(t, Options{})
+	waitFor(t, "the log-in", func() bool { return status(t, d).Online })
+	d.Down(errors.New("the relay is gone"))
+	d.Message(signaling.Message{Type: signaling.TypeLogin, Success: ptr(false), Reason: "taken"})
+	if status(t, d).Online {
+		t.Error("a door that was refused takes itself for logged in")
+	}
+}
+
 func TestPhoneWithoutH264(t *testing.T) {
 	_, x := startDoor(t, Options{Video: &lens{}})
 	anna := x.newPhone(t, "anna")

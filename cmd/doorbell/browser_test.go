@@ -164,3 +164,33 @@ func (p *phone) seesMotion() {
 	before := eval[float64](p, frames)
 	p.until(fmt.Sprintf("%s > %f", frames, before+5))
 }
+
+// house is a simulated door and a phone that is logged in.
+func house(t *testing.T) (*process, *phone) {
+	t.Helper()
+	door := start(t, simulated)
+	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
+	anna.login()
+	return door, anna
+}
+
+// houseOfTwo is the same with two phones.
+func houseOfTwo(t *testing.T) (door *process, anna, bert *phone) {
+	t.Helper()
+	door = start(t, simulated)
+	browser, page := startBrowser(t), door.status().Page
+	anna, bert = openPhone(t, browser, page, "anna"), openPhone(t, browser, page, "bert")
+	anna.login()
+	bert.login()
+	return door, anna, bert
+}
+
+// answersThe lets somebody ring, and the person at the phone answer.
+func (p *phone) answersThe(door *process) {
+	p.t.Helper()
+	door.do("press")
+	p.state("ringing")
+	p.tap("acceptBtn")
+	p.state("incall")
+	p.seesMotion()
+}

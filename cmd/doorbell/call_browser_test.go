@@ -22,12 +22,7 @@ import (
 // TestBrowserPhoneToPhone lets two phones of the house call each other with
 // picture and sound.
 func TestBrowserPhoneToPhone(t *testing.T) {
-	door := start(t, simulated)
-	chrome := startBrowser(t)
-	page := door.status().Page
-	anna, bert := openPhone(t, chrome, page, "anna"), openPhone(t, chrome, page, "bert")
-	anna.login()
-	bert.login()
+	_, anna, bert := houseOfTwo(t)
 	anna.do(chromedp.SendKeys(chromedp.CSS("#callToUsernameInput"), "bert"))
 	anna.tap("callBtn")
 	bert.state("ringing")
@@ -42,14 +37,8 @@ func TestBrowserPhoneToPhone(t *testing.T) {
 
 // TestBrowserReload loads the page anew in a call: the call goes on.
 func TestBrowserReload(t *testing.T) {
-	door := start(t, simulated)
-	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
-	anna.login()
-	door.do("press")
-	anna.state("ringing")
-	anna.tap("acceptBtn")
-	anna.state("incall")
-	anna.seesMotion()
+	door, anna := house(t)
+	anna.answersThe(door)
 	visit := door.status().Door.Visit
 	anna.do(chromedp.Reload())
 	anna.state("incall")
@@ -65,9 +54,7 @@ func TestBrowserReload(t *testing.T) {
 // TestBrowserReloadWhileRinging loads the page anew while it rings: it rings
 // again.
 func TestBrowserReloadWhileRinging(t *testing.T) {
-	door := start(t, simulated)
-	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
-	anna.login()
+	door, anna := house(t)
 	door.do("press")
 	anna.state("ringing")
 	anna.do(chromedp.Reload())
@@ -96,11 +83,7 @@ func TestBrowserRelayRestart(t *testing.T) {
 	anna := openPhone(t, startBrowser(t), fmt.Sprintf("http://localhost:%d/", port), "anna")
 	anna.login()
 	door.wait("anna to be here", func() bool { return len(door.status().Door.Phones) == 1 })
-	door.do("press")
-	anna.state("ringing")
-	anna.tap("acceptBtn")
-	anna.state("incall")
-	anna.seesMotion()
+	anna.answersThe(door)
 
 	relay.kill()
 	anna.until("document.documentElement.dataset.connection === 'offline'")
@@ -137,12 +120,7 @@ func TestBrowserBridge(t *testing.T) {
 
 // TestBrowserPressWhileViewing rings at a phone that is looking already.
 func TestBrowserPressWhileViewing(t *testing.T) {
-	door := start(t, simulated)
-	chrome := startBrowser(t)
-	page := door.status().Page
-	anna, bert := openPhone(t, chrome, page, "anna"), openPhone(t, chrome, page, "bert")
-	anna.login()
-	bert.login()
+	door, anna, bert := houseOfTwo(t)
 	anna.tap("doors button")
 	anna.state("viewing")
 	anna.seesMotion()
@@ -167,14 +145,8 @@ func TestBrowserPressWhileViewing(t *testing.T) {
 // TestBrowserNetworkChange tells the page that its network has changed: it looks
 // for a new way to the door, and the call goes on.
 func TestBrowserNetworkChange(t *testing.T) {
-	door := start(t, simulated)
-	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
-	anna.login()
-	door.do("press")
-	anna.state("ringing")
-	anna.tap("acceptBtn")
-	anna.state("incall")
-	anna.seesMotion()
+	door, anna := house(t)
+	anna.answersThe(door)
 	const answers = `msg="description sent" phone=anna`
 	before := strings.Count(door.log.String(), answers)
 	eval[bool](anna, "window.dispatchEvent(new Event('online'))")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -119,13 +120,18 @@ func (p *process) launch(args ...string) {
 	p.log = &logBuffer{}
 	p.cmd = exec.Command(executable(p.t), append(args, "--config", p.config)...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
+	p.cmd.Env = append(ownEnviron(), "GORACE=halt_on_error=1")
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
 	p.exited = make(chan error, 1)
 	cmd, exited := p.cmd, p.exited
 	go func() { exited <- cmd.Wait() }()
+}
+
+// ownEnviron is the environment without what configures a doorbell, or the tests.
+func ownEnviron() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "DOORBELL_") })
 }
 
 // stop ends the process as systemd would, and sees that it ends well.
@@ -163,7 +169,7 @@ func (p *process) kill() {
 func (p *process) try(args ...string) (string, error) {
 	cmd := exec.Command(executable(p.t), append(args, "--config", p.config)...)
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdout, cmd.Stderr, cmd.Env = &stdout, &stderr, ownEnviron()
 	if err := cmd.Run(); err != nil {
 		return stdout.String(), fmt.Errorf("doorbell %s: %w: %s", strings.Join(args, " "), err, stderr.String())
 	}

@@ -50,14 +50,8 @@ func TestBrowserRing(t *testing.T) {
 
 // TestBrowserDoorHangsUp ends a call from the other side.
 func TestBrowserDoorHangsUp(t *testing.T) {
-	door := start(t, simulated)
-	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
-	anna.login()
-	door.do("press")
-	anna.state("ringing")
-	anna.tap("acceptBtn")
-	anna.state("incall")
-	anna.seesMotion()
+	door, anna := house(t)
+	anna.answersThe(door)
 	door.do("hangup")
 	anna.state("home")
 }
@@ -86,12 +80,7 @@ func TestBrowserLook(t *testing.T) {
 
 // TestBrowserTwoPhones rings two: one accepts, the other is told.
 func TestBrowserTwoPhones(t *testing.T) {
-	door := start(t, simulated)
-	browser := startBrowser(t)
-	page := door.status().Page
-	anna, bert := openPhone(t, browser, page, "anna"), openPhone(t, browser, page, "bert")
-	anna.login()
-	bert.login()
+	door, anna, bert := houseOfTwo(t)
 	door.do("press")
 	anna.state("ringing")
 	bert.state("ringing")
@@ -106,9 +95,7 @@ func TestBrowserTwoPhones(t *testing.T) {
 
 // TestBrowserDecline declines on the only phone.
 func TestBrowserDecline(t *testing.T) {
-	door := start(t, simulated)
-	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
-	anna.login()
+	door, anna := house(t)
 	door.do("press")
 	anna.state("ringing")
 	anna.tap("declineBtn")
