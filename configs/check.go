@@ -33,6 +33,12 @@ func (r *reader) check(c *Config) error {
 	if c.ICE.Port < 0 || c.ICE.Port > 65535 {
 		wrong("ice.port", "expected a port from 1024 to 65535 (8555 is the default), or 0 for any free one, got %d", c.ICE.Port)
 	}
+	if c.StateDir == "" {
+		wrong("state_dir", "expected a folder, or auto")
+	}
+	if c.Control == "" {
+		wrong("control", "expected the path of a socket, or auto")
+	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		wrong("log.level", "expected debug, info, warn or error, got %q", c.Log.Level)

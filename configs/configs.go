@@ -34,6 +34,7 @@ type Config struct {
 	Ring       Ring      `yaml:"ring"`
 	ICE        ICE       `yaml:"ice"`
 	Control    string    `yaml:"control"`
+	StateDir   string    `yaml:"state_dir"`
 	Log        Log       `yaml:"log"`
 }
 

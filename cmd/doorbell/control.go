@@ -21,15 +21,12 @@ import (
 	"doorbell/signaling"
 )
 
-// controlAuto lets the program choose the socket.
-const controlAuto = "auto"
-
 // controlTimeout bounds one exchange over the control socket.
 const controlTimeout = 5 * time.Second
 
 // controlPath resolves control: auto to the first place that this user can use.
 func controlPath(configured string) string {
-	if configured != controlAuto {
+	if configured != nameAuto {
 		return configured
 	}
 	system := "/run/doorbell/control.sock"
@@ -102,6 +99,10 @@ func (p *program) control() http.Handler {
 	mux.HandleFunc("POST /hangup", func(w http.ResponseWriter, _ *http.Request) {
 		p.door.HangUp()
 		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("GET /visits", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(p.visits.List())
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		status, err := p.status(r.Context())

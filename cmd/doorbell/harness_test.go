@@ -104,7 +104,7 @@ func start(t testing.TB, config string, args ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
 	p := &process{t: t, dir: dir, config: filepath.Join(dir, "doorbell.yaml"), control: filepath.Join(dir, "control.sock")}
-	if err := os.WriteFile(p.config, []byte(config+"\ncontrol: "+p.control+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(p.config, []byte(config+"\ncontrol: "+p.control+"\nstate_dir: "+dir+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.launch(args...)

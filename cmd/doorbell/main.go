@@ -26,6 +26,7 @@ type commands struct {
 	Press   pressCommand   `cmd:"" help:"Press the button of the running appliance."`
 	Hangup  hangupCommand  `cmd:"" help:"End the ring or call that is running."`
 	Status  statusCommand  `cmd:"" help:"Show who is here, what rings or is in a call, and what the devices do."`
+	Visits  visitsCommand  `cmd:"" help:"List who rang, newest first, and what came of it."`
 	Doctor  doctorCommand  `cmd:"" help:"Look at camera, microphone, loudspeaker, button and ports, and say what is wrong."`
 	Version versionCommand `cmd:"" help:"Show the version."`
 }

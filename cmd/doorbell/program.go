@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,6 +15,7 @@ import (
 	"doorbell/configs"
 	"doorbell/rtc"
 	"doorbell/signaling"
+	"doorbell/store"
 	"doorbell/web"
 )
 
@@ -39,6 +41,7 @@ type program struct {
 	door    *rtc.Door         // nil for a relay alone
 	line    line
 	devices *devices
+	visits  *store.Visits
 	started func() // called when the page is served
 
 	// Fixed once Run has opened them.
@@ -73,6 +76,7 @@ func newProgram(config configs.Config, door bool, log *slog.Logger) (*program, e
 	if p.line, err = p.newLine(); err != nil {
 		return nil, err
 	}
+	p.visits = store.NewVisits(filepath.Join(stateDir(config.StateDir), "visits"), log)
 	p.door = rtc.New(p.doorOptions())
 	p.devices.pressed = p.door.Press
 	p.devices.speakerState = p.door.SpeakerState
@@ -114,8 +118,11 @@ func (p *program) doorOptions() rtc.Options {
 		},
 		KeepVideo: p.config.Camera.KeepOpen,
 		Light:     p.devices.showRinging,
-		Send:      p.line.Send,
-		Logger:    p.log,
+		Visit: func(e rtc.Ended) {
+			p.visits.Add(store.Visit{ID: e.Call, Pressed: e.Pressed, Ended: time.Now(), Outcome: e.Outcome, By: e.By})
+		},
+		Send:   p.line.Send,
+		Logger: p.log,
 	}
 	if p.devices.video != nil { // a nil pointer in an interface would not be nil
 		options.Video = p.devices.video
@@ -191,6 +198,7 @@ func (p *program) serve(ctx context.Context, group *errgroup.Group) {
 func (p *program) serveDoor(carriers context.Context, group *errgroup.Group, doors context.Context, doorGroup *errgroup.Group) {
 	doorGroup.Go(func() error { return p.door.Run(doors) })
 	doorGroup.Go(func() error { return p.devices.run(doors) })
+	group.Go(func() error { return p.visits.Run(carriers) })
 	group.Go(func() error { return serveControl(carriers, p.socket, p.control(), p.log) })
 }
 

@@ -14,6 +14,7 @@ var rooms = map[string][]string{
 	"doorbell/device":     nil,
 	"doorbell/device/sim": nil,
 	"doorbell/signaling":  nil,
+	"doorbell/store":      nil,
 	"doorbell/web":        nil,
 	"doorbell/rtc":        {"doorbell/signaling"},
 }

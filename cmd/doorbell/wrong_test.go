@@ -17,7 +17,7 @@ func run(t *testing.T, config string, args ...string) (code int, stdout, stderr 
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "doorbell.yaml")
-	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(config+"\nstate_dir: "+dir+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
