@@ -27,8 +27,8 @@ func (r *reader) check(c *Config) error {
 	checkNames(c, wrong)
 	checkAddresses(c, wrong)
 	checkDevices(c, wrong)
-	if c.Ring.Timeout < time.Second || c.Ring.Timeout > time.Hour {
-		wrong("ring.timeout", "expected 1s to 1h, got %s", c.Ring.Timeout)
+	if c.Ring.Timeout < time.Second || c.Ring.Timeout > 2*time.Minute {
+		wrong("ring.timeout", "expected 1s to 2m, got %s", c.Ring.Timeout)
 	}
 	if c.ICE.Port < 0 || c.ICE.Port > 65535 {
 		wrong("ice.port", "expected a port from 1024 to 65535 (8555 is the default), or 0 for any free one, got %d", c.ICE.Port)

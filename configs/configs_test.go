@@ -115,7 +115,7 @@ func TestWrong(t *testing.T) {
 		{"qqqqqqqq: 1\n", `unknown key "qqqqqqqq" in the file`},
 		{"ring:\n  timeout: 30\n", `:2:12: ring.timeout: expected a duration with its unit, such as 30s or 1m30s, got "30"`},
 		{"ring:\n  timeout: soon\n", `ring.timeout: expected a duration`},
-		{"ring:\n  timeout: 2h\n", `:2:12: ring.timeout: expected 1s to 1h, got 2h0m0s`},
+		{"ring:\n  timeout: 2h\n", `:2:12: ring.timeout: expected 1s to 2m, got 2h0m0s`},
 		{"ice:\n  port: eighty\n", `:2:9: ice.port: expected a whole number, got "eighty"`},
 		{"ice: 8555\n", `:1:6: ice: expected keys and values (port, servers, loopback), got "8555"`},
 		{"ice:\n  port: 99999\n", `:2:9: ice.port: expected a port`},
