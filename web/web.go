@@ -21,6 +21,15 @@ type Settings struct {
 	Version string `json:"version"`
 }
 
+// Visit is a press of the button that nobody answered.
+type Visit struct {
+	// ID is the call id of the ring.
+	ID string `json:"id"`
+
+	// Pressed is when, in milliseconds since 1970.
+	Pressed int64 `json:"pressed"`
+}
+
 // Admit decides who may have anything from this server: by the request's Host, address, cookies, as its maker likes. It is asked
 // before everything else, for WebSockets as well. A *Refused is answered with its status and message, any other error with 403.
 type Admit func(*http.Request) error
@@ -38,6 +47,10 @@ func (r *Refused) Error() string { return r.Message }
 type Options struct {
 	// Relay takes the WebSocket upgrades at / and /ws, and whatever else comes to /ws. Nil answers them with 503.
 	Relay http.Handler
+
+	// Missed tells the visits that nobody took, newest first, for phones that were not here then. It is served as /missed.json to
+	// everybody who may open the page. Nil: there is no door here.
+	Missed func() []Visit
 
 	// Settings for the page.
 	Settings Settings
@@ -65,7 +78,7 @@ func NewHandler(options Options) (http.Handler, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	s := &site{files: files, relay: options.Relay, admit: options.Admit, logger: logger}
+	s := &site{files: files, relay: options.Relay, missed: options.Missed, admit: options.Admit, logger: logger}
 	return s, nil
 }
 
@@ -74,6 +87,7 @@ type site struct {
 	// Fixed after NewHandler.
 	files  map[string]*asset // by URL path
 	relay  http.Handler
+	missed func() []Visit
 	admit  Admit
 	logger *slog.Logger
 }
@@ -92,6 +106,12 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if path == "/healthz" {
 		if allowRead(w, r) {
 			servePlain(w, http.StatusOK, "ok")
+		}
+		return
+	}
+	if path == "/missed.json" && s.missed != nil {
+		if allowRead(w, r) {
+			serveJSON(w, s.missed())
 		}
 		return
 	}

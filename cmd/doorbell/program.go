@@ -178,6 +178,7 @@ func (p *program) serve(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error {
 		handler, err := web.NewHandler(web.Options{
 			Relay:    sockets,
+			Missed:   p.missed(),
 			Settings: web.Settings{Door: p.config.Name, Open: true, Version: versionOf()},
 			Logger:   p.log,
 		})

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -114,6 +115,24 @@ func TestBrowserMissed(t *testing.T) {
 	anna.state("ringing")
 	anna.state("home")
 	anna.until("!document.getElementById('missed').hidden && document.querySelectorAll('#missedList li').length === 1")
+}
+
+// TestBrowserMissedWhileAway rings while the phone's page is closed: it is told
+// when it comes back, once.
+func TestBrowserMissedWhileAway(t *testing.T) {
+	door := start(t, simulated+"ring: {timeout: 1s}\n")
+	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
+	anna.login()
+	anna.do(chromedp.Navigate("about:blank"))
+	door.wait("anna to be away", func() bool { return len(door.status().Door.Phones) == 0 })
+	door.do("press")
+	door.wait("the visit to be missed", func() bool { return strings.Contains(door.do("visits"), "missed") })
+	anna.do(chromedp.Navigate(door.status().Page))
+	anna.until("!document.getElementById('missed').hidden && document.querySelectorAll('#missedList li').length === 1")
+	anna.do(chromedp.Reload())
+	anna.until("document.documentElement.dataset.connection === 'online' && document.querySelectorAll('#missedList li').length === 1")
+	anna.tap("missedBtn")
+	anna.until("document.getElementById('missed').hidden")
 }
 
 // toneFile writes a WAV file (RIFF, 16 bit PCM, 48 kHz, mono) of one pure tone.

@@ -9,7 +9,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"doorbell/rtc"
 	"doorbell/store"
+	"doorbell/web"
 )
 
 // stateDir resolves state_dir: auto to the first place that this user can use.
@@ -32,6 +34,22 @@ func stateDir(configured string) string {
 		return filepath.Join(os.TempDir(), fmt.Sprintf("doorbell-%d", os.Geteuid()))
 	}
 	return filepath.Join(home, ".local", "state", "doorbell")
+}
+
+// missed gives the page the visits that nobody took; nil for a relay alone.
+func (p *program) missed() func() []web.Visit {
+	if p.visits == nil {
+		return nil
+	}
+	return func() []web.Visit {
+		missed := []web.Visit{}
+		for _, visit := range p.visits.List() {
+			if visit.Outcome == rtc.ReasonMissed {
+				missed = append(missed, web.Visit{ID: visit.ID, Pressed: visit.Pressed.UnixMilli()})
+			}
+		}
+		return missed
+	}
 }
 
 type visitsCommand struct {

@@ -49,7 +49,8 @@ export class Phone {
     this.#tab = tab;
     this.#listener = listener;
     const missed = store.get('missed');
-    this.#state = initial({ door, missed: Array.isArray(missed) ? missed : [] });
+    const known = store.get('known');
+    this.#state = initial({ door, missed: Array.isArray(missed) ? missed : [], known: Array.isArray(known) ? known : null });
     this.#signaling = new Signaling({
       url,
       listener: {
@@ -78,9 +79,10 @@ export class Phone {
     if (typeof name === 'string') this.post({ type: 'login', name, known: true });
   }
 
-  /** leave is for the page's end: what a reload needs is noted with the time. */
+  /** leave is for the page's end, which may be a pause: what a reload needs is noted with the time, and the relay is left. */
   leave() {
     this.#save();
+    this.#signaling.suspend();
   }
 
   /** wake looks after the connection, when the phone woke up or its network changed. */
@@ -110,6 +112,7 @@ export class Phone {
     this.#state = state;
     for (const effect of effects) this.#effects[effect.do]?.(effect);
     if (state.missed !== before.missed) this.#store.set('missed', state.missed);
+    if (state.known !== before.known) this.#store.set('known', state.known);
     if (state.call !== before.call) this.#save();
     if (state !== before) this.#listener.state(state);
   }
@@ -122,6 +125,7 @@ export class Phone {
       this.#signaling.logout();
     },
     remember: ({ name }) => this.#store.set('name', name),
+    visits: () => void this.#visits(),
     send: ({ message }) => this.#signaling.send(message),
     open: (effect) => this.#open(effect),
     close: ({ id }) => this.#close(id),
@@ -147,6 +151,17 @@ export class Phone {
     timer: ({ timer, id, ms }) => this.#startTimer(timer, id, ms),
     untimer: ({ timer }) => this.#stopTimer(timer),
   };
+
+  /** visits asks the door's book for what this phone has missed. A relay without a door has none. */
+  async #visits() {
+    try {
+      const response = await fetch('missed.json');
+      const visits = response.ok ? await response.json() : null;
+      if (Array.isArray(visits)) this.post({ type: 'visits', visits });
+    } catch (error) {
+      console.debug('the book of visits was not read', error); // the next log-in asks again
+    }
+  }
 
   /** credential proves to the relay that this browser is the one that had the name before. */
   #credential() {

@@ -101,6 +101,17 @@ export class Signaling {
     }
   }
 
+  /**
+   * suspend ends the connection until the next nudge: a page that was left may be kept alive by the browser, frozen, and would
+   * seem to be here while it can't ring.
+   */
+  suspend() {
+    const wasOnline = this.#online;
+    clearTimeout(this.#retry);
+    this.#drop(1000);
+    if (wasOnline) this.#listener.down();
+  }
+
   #connect() {
     const login = this.#login;
     if (!login) return;

@@ -43,6 +43,7 @@ export function ring(t, message, id) {
     offer: preview ? null : message.offer,
     answered: preview,
   });
+  if (preview && message.call) t.know(message.call);
   if (preview) t.do({ do: 'answer', id: message.call || id, offer: message.offer, preview: true });
   t.timer('ring', times.ring);
 }
@@ -70,6 +71,7 @@ function busy(t, message) {
   const { waiting } = t.state;
   const waits = message.ring && message.call && (!waiting || waiting.peer === message.name);
   if (waits) {
+    t.know(message.call ?? '');
     t.set({ waiting: { peer: message.name ?? '', message, candidates: [] } });
     t.do({ do: 'timer', timer: 'waiting', id: message.call, ms: times.ring });
   } else if (t.online) {

@@ -2,6 +2,8 @@
 
 import { returned } from './state-link.js';
 
+const aVisit = 150_000; // ms, longer than it ever rings: what this phone noted of a visit is no older
+
 /**
  * @typedef {import('./turn.js').Turn} Turn
  * @typedef {import('./turn.js').Event} Event
@@ -37,8 +39,17 @@ export const session = {
       peers: message.here ? others(message.here, me) : null,
       iceServers: message.iceServers ?? [],
     });
-    t.do({ do: 'remember', name: me });
+    t.do({ do: 'remember', name: me }, { do: 'visits' });
     returned(t);
+  },
+
+  /** What the door's book says of visits that nobody took, newest first: those while this phone was away are told. */
+  visits(t, { visits }) {
+    const { known, missed, door } = t.state;
+    /** @type {(visit: {id: string, pressed: number}) => boolean} */
+    const told = ({ id, pressed }) => !known || known.includes(id) || missed.some(({ at }) => at >= pressed && at - pressed < aVisit);
+    for (const visit of visits.filter((/** @type {any} */ visit) => !told(visit)).reverse()) t.missed(door, 'door', visit.pressed);
+    t.know(...visits.map((/** @type {{id: string}} */ { id }) => id));
   },
 
   /** The relay did not let us in. */

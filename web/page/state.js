@@ -16,13 +16,13 @@ import { Turn } from './turn.js';
 
 /**
  * initial returns the state of a page that was just opened.
- * @param {{door?: string, missed?: Missed[]}} [known]
+ * @param {{door?: string, missed?: Missed[], known?: string[] | null}} [remembered]
  * @returns {State}
  */
-export function initial({ door = '', missed = [] } = {}) {
+export function initial({ door = '', missed = [], known = null } = {}) {
   return {
     me: '', session: 'out', refused: null, connection: 'offline', peers: null, iceServers: [], door,
-    call: null, waiting: null, notice: null, missed,
+    call: null, waiting: null, notice: null, missed, known,
   };
 }
 

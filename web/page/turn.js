@@ -49,6 +49,7 @@
  * @property {Waiting | null} waiting
  * @property {Notice | null} notice
  * @property {Missed[]} missed
+ * @property {string[] | null} known  ids of the visits that this phone knows of; null before it has seen the door's book
  *
  * @typedef {{type: string, at: number, [field: string]: any}} Event
  * @typedef {{do: string, [field: string]: any}} Effect
@@ -66,6 +67,7 @@ export const times = {
 };
 
 const mostMissed = 20;
+const mostKnown = 200; // visits; the door's book has no more
 
 /** Turn is one event's work: the state as it becomes, and what is to be done. */
 export class Turn {
@@ -171,6 +173,14 @@ export class Turn {
    */
   missed(peer, kind, at) {
     this.set({ missed: [{ peer, kind, at }, ...this.state.missed].slice(0, mostMissed) });
+  }
+
+  /**
+   * know notes visits that need not be told again.
+   * @param {string[]} ids  newest first
+   */
+  know(...ids) {
+    this.set({ known: [...new Set([...ids, ...(this.state.known ?? [])])].slice(0, mostKnown) });
   }
 
   /**

@@ -133,6 +133,18 @@ for (const { reply, known, retrying } of refusals) {
   });
 }
 
+test('a page that was left is not here, until it is shown again', () => {
+  const { signaling, kinds } = online();
+  const socket = FakeSocket.last;
+  signaling.suspend();
+  assert.ok(socket.closed);
+  assert.deepEqual(kinds(), ['down']);
+  mock.timers.tick(60_000);
+  assert.equal(FakeSocket.last, socket, 'it does not reconnect by itself');
+  signaling.nudge();
+  assert.notEqual(FakeSocket.last, socket);
+});
+
 test('logout closes and stays away; another login leaves the first', () => {
   const { signaling, told } = online();
   const first = FakeSocket.last;

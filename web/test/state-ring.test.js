@@ -202,3 +202,26 @@ test('a waiting ring: declined, missed, run out, or left over when the call ends
   assert.equal(d.call.id, 'r1');
   assert.equal(screen(d.state), 'ringing');
 });
+
+test('visits while this phone was away are told once; a phone that is new here hears of none', () => {
+  const d = new Driver();
+  const told = () => d.state.missed.map(({ at }) => at);
+  d.post({ type: 'visits', visits: [{ id: 'v1', pressed: 1000 }] });
+  assert.deepEqual(told(), []);
+  d.post({ type: 'visits', visits: [{ id: 'v3', pressed: 3000 }, { id: 'v2', pressed: 2000 }, { id: 'v1', pressed: 1000 }] });
+  assert.deepEqual(told(), [3000, 2000]);
+  d.post({ type: 'visits', visits: [{ id: 'v3', pressed: 3000 }] });
+  d.post({ type: 'dismissmissed' });
+  d.post({ type: 'visits', visits: [{ id: 'v3', pressed: 3000 }, { id: 'v2', pressed: 2000 }] });
+  assert.deepEqual(told(), []);
+});
+
+test('a ring that this phone has shown is not told again out of the book', () => {
+  const d = new Driver();
+  d.post({ type: 'visits', visits: [] });
+  d.hear(ring('r1'));
+  d.hear({ type: 'leave', name: 'doorbell', call: 'r1', reason: 'missed' });
+  assert.equal(d.state.missed.length, 1);
+  d.post({ type: 'visits', visits: [{ id: 'r1', pressed: 1 }] });
+  assert.equal(d.state.missed.length, 1);
+});
