@@ -47,7 +47,8 @@ types: web-tools # check the page's types
 
 .PHONY: bench
 bench: tools test-tools ## measure: press to ring, press to picture, what each phone costs
-	go test -tags=$(TAGS),browser -run '^$$' -bench . -benchtime 30x -timeout 30m ./cmd/doorbell
+	go test -tags=$(TAGS),browser -run '^$$' -bench Press -benchtime 30x -timeout 30m ./cmd/doorbell
+	go test -tags=$(TAGS),browser -run '^$$' -bench Phones -benchtime 6x -timeout 30m ./cmd/doorbell
 	go test -run '^$$' -bench . ./device/... ./rtc ./signaling
 
 .PHONY: screenshots
