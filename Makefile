@@ -57,6 +57,12 @@ test: tools test-tools types ## run all tests: Go with the race detector, JavaSc
 	go test -race $(CI_TESTS) ./...
 	cd web && node --test test/
 	go test -race $(CI_TESTS) -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
+	$(MAKE) --no-print-directory arm-test $(if $(CI),reproducible)
+
+.PHONY: arm-test
+arm-test: arm64 armv7 ## run the ARM releases, emulated: version, doctor, a call with themselves
+	.ci/arm-test arm64
+	.ci/arm-test armv7
 
 .PHONY: check
 check: tools types ## look at format, types, vet, staticcheck, the module, the tree

@@ -17,14 +17,13 @@ import (
 	"time"
 )
 
+// workshop is where the program is built. Fixed by TestMain.
+var workshop string
+
 // built is the program under test: the real one, with the race detector where
 // these tests have it.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "doorbell-test-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "doorbell")
+	path := filepath.Join(workshop, "doorbell")
 	args := []string{"build", "-o", path}
 	if raceEnabled {
 		args = append(args, "-race")
@@ -46,10 +45,12 @@ func executable(t testing.TB) string {
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := built(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	var err error
+	if workshop, err = os.MkdirTemp("", "doorbell-test-"); err != nil {
+		panic(err)
 	}
+	code := m.Run()
+	_ = os.RemoveAll(workshop)
 	os.Exit(code)
 }
 
