@@ -11,6 +11,10 @@ export GOFLAGS := -tags=$(TAGS) -buildvcs=false
 export GOTOOLCHAIN ?= auto
 export CGO_ENABLED := 1
 LDFLAGS := -X main.version=$(VERSION)
+# A release has no symbols, no build ID (it would name the build's own paths), and
+# brings the C++ library and libopus with it.
+RELEASE_LDFLAGS := -s -w -buildid= $(LDFLAGS)
+RELEASE_EXTLDFLAGS := -static-libstdc++ -static-libgcc
 
 CI_TESTS := $(if $(CI),-count=1,)
 
@@ -26,11 +30,39 @@ run: build ## try it: build and start with simulated devices on http://localhost
 build: tools ## build bin/doorbell
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/doorbell ./cmd/doorbell
 
+# What is released, each in bin/TARGET/doorbell.
+RELEASES := amd64 arm64 armv7
+
+.PHONY: $(RELEASES)
+amd64: ## build the release for PCs
+arm64: ## build the release for 64-bit Raspberry Pi OS and its like
+armv7: ## build the release for 32-bit ones, Raspberry Pi 2 and newer
+$(RELEASES): go-tools
+	.ci/cross $@ go build -trimpath -ldflags "$(RELEASE_LDFLAGS) -extldflags '$(RELEASE_EXTLDFLAGS)'" -o bin/$@/doorbell ./cmd/doorbell
+
+.PHONY: size
+size: arm64 ## show what makes up the arm64 release
+	@.ci/size arm64 "$(LDFLAGS)" "$(RELEASE_EXTLDFLAGS)"
+
+.PHONY: reproducible
+reproducible: ## build the arm64 release twice, in different places, and compare
+	.ci/reproducible arm64
+
+.PHONY: version
+version:
+	@echo $(VERSION)
+
 .PHONY: test
 test: tools test-tools types ## run all tests: Go with the race detector, JavaScript, the page in a browser
 	go test -race $(CI_TESTS) ./...
 	cd web && node --test test/
 	go test -race $(CI_TESTS) -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
+	$(MAKE) --no-print-directory arm-test $(if $(CI),reproducible)
+
+.PHONY: arm-test
+arm-test: arm64 armv7 ## run the ARM releases, emulated: version, doctor, a call with themselves
+	.ci/arm-test arm64
+	.ci/arm-test armv7
 
 .PHONY: check
 check: tools types ## look at format, types, vet, staticcheck, the module, the tree
@@ -70,6 +102,11 @@ clean: ## remove what was built
 .PHONY: tools
 tools:
 	@.ci/need git=git gcc=gcc g++=g++ pkg-config=pkg-config /usr/include/opus/opus.h=libopus-dev /usr/include/linux/videodev2.h=linux-libc-dev
+	@.ci/go
+
+.PHONY: go-tools
+go-tools:
+	@.ci/need git=git
 	@.ci/go
 
 .PHONY: web-tools

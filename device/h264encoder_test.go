@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"doorbell/device/internal/h264dec"
+	"doorbell/device/h264test"
 )
 
 // scene makes pictures that are about as much work as a camera's: something with
@@ -114,7 +114,7 @@ func TestEncoderIsConstrainedBaseline(t *testing.T) {
 
 func TestEncoderDecodes(t *testing.T) {
 	e := testEncoder(t, encoderSettings{width: 320, height: 240, rate: 30})
-	d, err := h264dec.New()
+	d, err := h264test.New()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"doorbell/device/internal/h264dec"
+	"doorbell/device/h264test"
 	"doorbell/device/sim"
 )
 
@@ -56,7 +56,7 @@ func TestVideoCarriesTheTimeCode(t *testing.T) {
 	for _, bitRate := range []int{0, 200e3} {
 		synctest.Test(t, func(t *testing.T) {
 			v := mustVideo(t, VideoOptions{Open: openSimAt(640, 360, 30), BitRate: bitRate})
-			d, err := h264dec.New()
+			d, err := h264test.New()
 			if err != nil {
 				t.Fatal(err)
 			}

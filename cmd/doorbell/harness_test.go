@@ -20,14 +20,13 @@ import (
 	"go.uber.org/goleak"
 )
 
+// workshop is where the program is built. Fixed by TestMain.
+var workshop string
+
 // built is the program under test: the real one, with the race detector where
 // these tests have it.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "doorbell-test-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "doorbell")
+	path := filepath.Join(workshop, "doorbell")
 	args := []string{"build", "-tags", "nolibopusfile", "-o", path}
 	if raceEnabled {
 		args = append(args, "-race")
@@ -49,10 +48,12 @@ func executable(t testing.TB) string {
 }
 
 func TestMain(m *testing.M) {
+	var err error
+	if workshop, err = os.MkdirTemp("", "doorbell-test-"); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if path, err := built(); err == nil {
-			_ = os.RemoveAll(filepath.Dir(path))
-		}
+		_ = os.RemoveAll(workshop)
 		os.Exit(code)
 	}))
 }

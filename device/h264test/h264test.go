@@ -1,8 +1,8 @@
-// Package h264dec decodes H.264 with the decoder of the openh264 library that
+// Package h264test decodes H.264 with the decoder of the openh264 library that
 // mediadevices' encoder links anyway. It is for tests only.
-package h264dec
+package h264test
 
-// #include "h264dec.h"
+// #include "h264test.h"
 import "C"
 
 import (
@@ -14,13 +14,13 @@ import (
 )
 
 // Decoder decodes one stream. It belongs to one goroutine.
-type Decoder struct{ c *C.h264dec }
+type Decoder struct{ c *C.h264test }
 
 // New makes a decoder, to be closed.
 func New() (*Decoder, error) {
-	c := C.h264dec_new()
+	c := C.h264test_new()
 	if c == nil {
-		return nil, fmt.Errorf("h264dec: openh264 made no decoder")
+		return nil, fmt.Errorf("h264test: openh264 made no decoder")
 	}
 	return &Decoder{c: c}, nil
 }
@@ -29,12 +29,12 @@ func New() (*Decoder, error) {
 // where there is none yet. Damage of any kind is an error.
 func (d *Decoder) Decode(unit []byte) (*image.YCbCr, error) {
 	if len(unit) == 0 {
-		return nil, fmt.Errorf("h264dec: access unit is empty")
+		return nil, fmt.Errorf("h264test: access unit is empty")
 	}
-	var out C.h264dec_picture
-	state := C.h264dec_decode(d.c, (*C.uchar)(unsafe.Pointer(&unit[0])), C.int(len(unit)), &out)
+	var out C.h264test_picture
+	state := C.h264test_decode(d.c, (*C.uchar)(unsafe.Pointer(&unit[0])), C.int(len(unit)), &out)
 	if state != 0 {
-		return nil, fmt.Errorf("h264dec: decoding state %#x", int(state))
+		return nil, fmt.Errorf("h264test: decoding state %#x", int(state))
 	}
 	if out.ready == 0 {
 		return nil, nil
@@ -57,7 +57,7 @@ func copyRows(dst []byte, dstStride int, src unsafe.Pointer, srcStride, width, h
 // Close frees the decoder.
 func (d *Decoder) Close() {
 	if d.c != nil {
-		C.h264dec_free(d.c)
+		C.h264test_free(d.c)
 		d.c = nil
 	}
 }

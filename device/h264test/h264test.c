@@ -1,7 +1,7 @@
 // The part of openh264's C interface (codec_api.h, codec_app_def.h and
 // codec_def.h of version 2) that decoding needs. Its headers are in another Go
 // module, where cgo can't point at them.
-#include "h264dec.h"
+#include "h264test.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -43,18 +43,18 @@ struct decoder_table {
 extern long WelsCreateDecoder(decoder **);
 extern void WelsDestroyDecoder(decoder *);
 
-struct h264dec {
+struct h264test {
   decoder *engine;
 };
 
-h264dec *h264dec_new(void) {
+h264test *h264test_new(void) {
   decoder *engine = NULL;
   decoding_parameters parameters;
   memset(&parameters, 0, sizeof parameters);
   parameters.target_layer = 255;
   parameters.property.size = sizeof parameters.property;
   if (WelsCreateDecoder(&engine) != 0 || engine == NULL) return NULL;
-  h264dec *d = calloc(1, sizeof *d);
+  h264test *d = calloc(1, sizeof *d);
   if (d == NULL || (*engine)->initialize(engine, &parameters) != 0) {
     WelsDestroyDecoder(engine);
     free(d);
@@ -64,7 +64,7 @@ h264dec *h264dec_new(void) {
   return d;
 }
 
-int h264dec_decode(h264dec *d, const unsigned char *data, int size, h264dec_picture *out) {
+int h264test_decode(h264test *d, const unsigned char *data, int size, h264test_picture *out) {
   unsigned char *planes[3] = {NULL, NULL, NULL};
   buffer_info info;
   memset(&info, 0, sizeof info);
@@ -82,7 +82,7 @@ int h264dec_decode(h264dec *d, const unsigned char *data, int size, h264dec_pict
   return 0;
 }
 
-void h264dec_free(h264dec *d) {
+void h264test_free(h264test *d) {
   (*d->engine)->uninitialize(d->engine);
   WelsDestroyDecoder(d->engine);
   free(d);
