@@ -210,7 +210,7 @@ func TestButtonWhoseChipGoes(t *testing.T) {
 					t.Error("a press is reported")
 				}
 			})
-			if !errors.Is(err, ErrLineGone) || noticed && !strings.Contains(err.Error(), "restart doorbell") {
+			if !errors.Is(err, ErrLineGone) || noticed && !strings.Contains(err.Error(), "until it is back") {
 				t.Errorf("Run returned %v", err)
 			}
 		})

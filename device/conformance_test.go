@@ -39,18 +39,25 @@ func TestSimCameraConforms(t *testing.T) {
 	devicetest.Camera(t, func(t *testing.T) io.Closer { return openSim(t, 320, 240) })
 }
 
-// The real device. It is used in virtual machines with the kernel's own test
+// The real devices. They are those of virtual machines with the kernel's own test
 // driver too: DOORBELL_TEST_CAMERA=/dev/video0 (or auto), and optionally
-// DOORBELL_TEST_CAMERA_FORMAT, which is CameraOptions.Format.
+// DOORBELL_TEST_CAMERA_FORMAT, which is CameraOptions.Format; and one that gives
+// MJPEG, DOORBELL_TEST_CAMERA_MJPEG.
 func TestV4L2CameraConforms(t *testing.T) {
-	path := os.Getenv("DOORBELL_TEST_CAMERA")
-	if path == "" {
-		t.Skip("DOORBELL_TEST_CAMERA names no camera")
-	}
 	for _, info := range device.ListCameras() {
 		t.Log(info)
 	}
-	options := device.CameraOptions{Width: 640, Height: 360, Format: os.Getenv("DOORBELL_TEST_CAMERA_FORMAT")}
+	t.Run("raw", func(t *testing.T) {
+		conforms(t, os.Getenv("DOORBELL_TEST_CAMERA"), os.Getenv("DOORBELL_TEST_CAMERA_FORMAT"))
+	})
+	t.Run("MJPEG", func(t *testing.T) { conforms(t, os.Getenv("DOORBELL_TEST_CAMERA_MJPEG"), "mjpeg") })
+}
+
+func conforms(t *testing.T, path, format string) {
+	if path == "" {
+		t.Skip("the environment names no camera")
+	}
+	options := device.CameraOptions{Width: 640, Height: 360, Format: format}
 	devicetest.Camera(t, func(t *testing.T) io.Closer {
 		c, err := device.OpenCamera(path, options)
 		if err != nil {

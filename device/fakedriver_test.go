@@ -42,6 +42,7 @@ type fakeNode struct {
 	on       bool
 	mapped   int
 	dqErr    []error // for the next DQBUFs, before anything else
+	capErr   error   // for QUERYCAP
 	fd       int
 }
 
@@ -140,6 +141,9 @@ func (d *fakeDriver) Ioctl(fd int, request uintptr, argument unsafe.Pointer) err
 	defer n.mu.Unlock()
 	switch request {
 	case vidiocQueryCap:
+		if n.capErr != nil {
+			return n.capErr
+		}
 		*(*v4l2Capability)(argument) = n.capability
 	case vidiocEnumFmt, vidiocEnumSizes, vidiocEnumInterval:
 		return n.enumerate(request, argument)

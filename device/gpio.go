@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+	"periph.io/x/conn/v3/driver"
 	"periph.io/x/conn/v3/driver/driverreg"
 	"periph.io/x/host/v3/gpioioctl"
 )
@@ -20,7 +21,7 @@ import (
 // Errors of buttons and output lines. What comes out of this package wraps one of them
 // where it applies, with the line's name and what to do about it.
 var (
-	// ErrNoGPIO: the machine has no GPIO chip that this process could see when it started to look.
+	// ErrNoGPIO: the machine has no GPIO chip that this process can see.
 	ErrNoGPIO = errors.New("there is no GPIO chip")
 	// ErrNoSuchLine: there are GPIO chips, but none has that line.
 	ErrNoSuchLine = errors.New("there is no such GPIO line")
@@ -40,6 +41,7 @@ type Line struct {
 	Name     string // such as "GPIO17"; many lines have none
 	Consumer string // who had it when this process first looked, or "" for nobody
 
+	chip  *gpioChip
 	path  string
 	pin   *gpioioctl.GPIOLine
 	taken *atomic.Bool // a device of this process has it; the same for all copies of the line
@@ -53,40 +55,99 @@ func (l Line) ID() string {
 	return fmt.Sprintf("%s:%d", l.Chip, l.Number)
 }
 
-// ListLines returns the lines of all GPIO chips, those of the processor's own pins first.
-// It looks at the machine at the first call in a process and never again: the driver below
-// can't look twice, so a chip that came later is seen only after a restart.
-func ListLines() ([]Line, error) {
-	lines, err := scanLines()
-	if err != nil {
-		return nil, err
-	}
-	if len(lines) == 0 {
-		nodes, _ := filepath.Glob("/dev/gpiochip*") // the pattern is good
-		return nil, noChips(nodes, func(node string) error {
-			return unix.Faccessat(unix.AT_FDCWD, node, unix.R_OK, unix.AT_EACCESS)
-		})
-	}
-	return slices.Clone(lines), nil
+// ListLines returns the lines of all GPIO chips, those of the processor's own pins first. Chips
+// that this process has seen are found again when they went away and came back; others that
+// come when there are some already are seen only after a restart.
+func ListLines() ([]Line, error) { return systemGPIO().list() }
+
+// systemGPIO is the one of this process, since periph's registry is one.
+var systemGPIO = sync.OnceValue(func() *gpioSystem { return &gpioSystem{} })
+
+// gpioSystem is all chips.
+type gpioSystem struct {
+	mu sync.Mutex
+	// Guarded by mu.
+	driver driver.Impl // gpioioctl's, after the first look
+	chips  []*gpioChip
+	lines  []Line
 }
 
-// scanLines is what gpioioctl's own registry holds, which is filled once in a process.
-var scanLines = sync.OnceValues(func() ([]Line, error) {
-	// Only gpioioctl is registered: host.Init would also touch a Pi's registers through /dev/mem.
-	if _, err := driverreg.Init(); err != nil {
-		return nil, fmt.Errorf("gpio: looking for chips: %w", err)
+// list looks at the chips and returns their lines.
+func (s *gpioSystem) list() ([]Line, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.chips) == 0 {
+		if err := s.scan(); err != nil {
+			return nil, err
+		}
 	}
-	var lines []Line
+	if len(s.chips) == 0 {
+		return nil, noChips(chipNodes(), readable)
+	}
+	taken := map[uint64]bool{}
+	for _, chip := range s.chips {
+		if chip.alive() && chip.fd >= 0 {
+			taken[deviceOf(chip.fd)] = true
+		}
+	}
+	for _, chip := range s.chips {
+		there, err := chip.follow(taken)
+		if err != nil {
+			return nil, err
+		}
+		if there && chip.fd >= 0 {
+			taken[deviceOf(chip.fd)] = true
+		}
+	}
+	for i := range s.lines { // a chip may have returned under another number
+		if l := &s.lines[i]; l.chip.path != l.path {
+			l.path, l.Chip = l.chip.path, filepath.Base(l.chip.path)
+		}
+	}
+	return slices.Clone(s.lines), nil
+}
+
+func chipNodes() []string {
+	nodes, _ := filepath.Glob("/dev/gpiochip*") // the pattern is good
+	return nodes
+}
+
+func readable(node string) error {
+	return unix.Faccessat(unix.AT_FDCWD, node, unix.R_OK, unix.AT_EACCESS)
+}
+
+// scan lets periph look for chips, for the first time or after it found none.
+func (s *gpioSystem) scan() error {
+	if s.driver == nil {
+		// Only gpioioctl is registered: host.Init would also touch a Pi's registers through /dev/mem.
+		state, err := driverreg.Init()
+		if err != nil {
+			return fmt.Errorf("gpio: looking for chips: %w", err)
+		}
+		for _, d := range state.Loaded {
+			s.driver = d
+		}
+		for _, d := range append(state.Skipped, state.Failed...) {
+			s.driver = d.D
+		}
+	} else if slices.ContainsFunc(chipNodes(), func(node string) bool { return readable(node) == nil }) {
+		// Otherwise periph would complain in the standard log, at each try.
+		if _, err := s.driver.Init(); err != nil {
+			return fmt.Errorf("gpio: looking for chips again: %w", err)
+		}
+	}
 	for _, chip := range gpioioctl.Chips {
+		c := newGPIOChip(chip)
+		s.chips = append(s.chips, c)
 		for _, pin := range chip.Lines() {
-			lines = append(lines, Line{
+			s.lines = append(s.lines, Line{
 				Chip: chip.Name(), Label: chip.Label(), Number: pin.Number(), Name: usefulName(pin.Name()),
-				Consumer: pin.Consumer(), path: chip.Path(), pin: pin, taken: new(atomic.Bool),
+				Consumer: pin.Consumer(), chip: c, path: chip.Path(), pin: pin, taken: new(atomic.Bool),
 			})
 		}
 	}
-	return lines, nil
-})
+	return nil
+}
 
 // usefulName is a line's name, or "" where drivers write "-" or "_" for none.
 func usefulName(name string) string {
@@ -106,7 +167,7 @@ func noChips(nodes []string, access func(string) error) error {
 			return fmt.Errorf("gpio: %s: %w: add this user to the group gpio (`sudo usermod -aG gpio $USER`) and log in again: %w", node, ErrLinePermission, err)
 		}
 	}
-	return fmt.Errorf("gpio: %w that was there when doorbell started: %s came later: restart doorbell", ErrNoGPIO, strings.Join(nodes, ", "))
+	return fmt.Errorf("gpio: %w that could be used: %s: does the kernel's log say why?", ErrNoGPIO, strings.Join(nodes, ", "))
 }
 
 // findLine returns the line of a name: "GPIO17", "17", "gpiochip0:17", "pinctrl-rp1:GPIO17".
@@ -154,7 +215,11 @@ func FindLine(name string) (Line, error) {
 	if err != nil {
 		return Line{}, err
 	}
-	return findLine(lines, name)
+	line, err := findLine(lines, name)
+	if err == nil && !line.chip.alive() {
+		return line, line.goneError()
+	}
+	return line, err
 }
 
 // claim keeps the other devices of this process from using the line; the kernel keeps
@@ -183,7 +248,7 @@ func (l Line) requestError(err error) error {
 
 // goneError tells that the chip is gone.
 func (l Line) goneError() error {
-	return fmt.Errorf("gpio line %s: %w: %s: restart doorbell when it is back", l.ID(), ErrLineGone, l.Label)
+	return fmt.Errorf("gpio line %s: %w: %s: it is looked for until it is back", l.ID(), ErrLineGone, l.Label)
 }
 
 // watch returns a function that tells whether the chip is still the one it was now.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 //	DOORBELL_TEST_MICROPHONE=hw:Loopback,1 DOORBELL_TEST_SPEAKER=hw:Loopback,0
 //	DOORBELL_TEST_SOUND_DRIVER=/sys/bus/platform/drivers/snd_aloop DOORBELL_TEST_SOUND_DEVICE=snd_aloop.0
 //	DOORBELL_TEST_BUTTON=GPIO17 DOORBELL_TEST_BUTTON_PULL=/sys/devices/platform/gpio-sim.0/gpiochip0/sim_gpio0/pull
-//	DOORBELL_TEST_BUTTON_LIVE=/sys/kernel/config/gpio-sim/door/live
+//	DOORBELL_TEST_BUTTON_CONFIG=/sys/kernel/config/gpio-sim/door DOORBELL_TEST_BUTTON_LIVE=/sys/kernel/config/gpio-sim/door/live
 
 // environment returns the values of variables, or skips the test where one is unset.
 func environment(t *testing.T, names ...string) []string {
@@ -201,31 +202,75 @@ func TestRealLight(t *testing.T) {
 	}
 }
 
-// This test is the last of its kind: a chip that came back isn't seen in the same process.
-func TestRealZButtonUnplugged(t *testing.T) {
-	env := environment(t, "DOORBELL_TEST_BUTTON", "DOORBELL_TEST_BUTTON_LIVE")
-	if _, err := OpenButton("GPIO_THAT_IS_NOT", ButtonOptions{}); !errors.Is(err, ErrNoSuchLine) {
-		t.Errorf("no such line: %v", err)
-	}
-	button, err := OpenButton(env[0], ButtonOptions{})
+// descriptors counts what this process has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	return len(entries)
+}
+
+func TestRealButtonUnplugged(t *testing.T) {
+	env := environment(t, "DOORBELL_TEST_BUTTON", "DOORBELL_TEST_BUTTON_LIVE", "DOORBELL_TEST_BUTTON_CONFIG")
+	name, live := env[0], env[1]
+	if _, err := OpenButton("GPIO_THAT_IS_NOT", ButtonOptions{}); !errors.Is(err, ErrNoSuchLine) {
+		t.Errorf("no such line: %v", err)
+	}
+	before := descriptors(t)
+	for range 20 {
+		button, err := OpenButton(name, ButtonOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pressesAndGoes(t, button, func() { pullButton(t, env[2]) }, func() { sysfs(t, live, "0") }); !errors.Is(err, ErrLineGone) {
+			t.Errorf("unplugged: %v", err)
+		}
+		if _, err := OpenButton(name, ButtonOptions{}); !errors.Is(err, ErrLineGone) {
+			t.Errorf("while it is away: %v", err)
+		}
+		sysfs(t, live, "1")
+	}
+	if after := descriptors(t); after != before {
+		t.Errorf("%d descriptors, %d before", after, before)
+	}
+}
+
+// pullButton presses and releases line 17 of the chip of a gpio-sim configuration.
+func pullButton(t *testing.T, config string) {
+	t.Helper()
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(config, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(text))
+	}
+	pull := filepath.Join("/sys/devices/platform", read("dev_name"), read("bank0/chip_name"), "sim_gpio17/pull")
+	for _, level := range []string{"pull-up", "pull-down", "pull-up"} {
+		sysfs(t, pull, level)
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
+// pressesAndGoes runs a button, which reports a press, until its chip has gone.
+func pressesAndGoes(t *testing.T, button *Button, press, unplug func()) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	done := make(chan error, 1)
-	go func() {
-		done <- button.Run(ctx, func(time.Time) { t.Error("a press is reported") })
-	}()
-	<-time.After(300 * time.Millisecond)
-	sysfs(t, env[1], "0")
-	begin := time.Now()
-	if err := <-done; !errors.Is(err, ErrLineGone) {
-		t.Errorf("unplugged: %v", err)
+	presses, done := make(chan time.Time, 16), make(chan error, 1)
+	go func() { done <- button.Run(ctx, func(at time.Time) { presses <- at }) }()
+	press()
+	select {
+	case <-presses:
+	case <-ctx.Done():
+		t.Error("a press is not reported")
 	}
-	t.Logf("noticed after %v", time.Since(begin))
-	sysfs(t, env[1], "1")
-	if _, err := OpenButton(env[0], ButtonOptions{}); !errors.Is(err, ErrLineGone) {
-		t.Errorf("back again: %v", err)
+	unplug()
+	err := <-done
+	if len(presses) > 0 {
+		t.Error("a press too many is reported")
 	}
+	return err
 }

@@ -17,6 +17,7 @@ const (
 	stallTimeout = 3 * time.Second
 	oldestStamp  = 5 * time.Second // older time stamps than that are not believed
 	mostEIO      = 10              // in a row; the kernel calls single ones temporary
+	vanishTime   = 50 * time.Millisecond
 )
 
 // v4l2Stream is a device that is streaming into mapped buffers.
@@ -66,16 +67,48 @@ func (s *v4l2Stream) start() error {
 	}
 	kind := int32(v4l2BufTypeVideoCapture)
 	if err := s.ioctl(vidiocStreamOn, unsafe.Pointer(&kind)); err != nil {
-		return cameraError(s.path, "starting to capture", err)
+		return s.failure("starting to capture", err)
 	}
 	return nil
+}
+
+// failure is cameraError that knows a camera which is being pulled out.
+func (s *v4l2Stream) failure(doing string, err error) error {
+	if s.vanished(err, vanishTime) {
+		err = errors.Join(err, unix.ENODEV)
+	}
+	return cameraError(s.path, doing, err)
+}
+
+// vanished tells whether an error came of the camera being pulled out meanwhile: the kernel stops the
+// queue first (EINVAL) and fails its transfers (EIO, EPROTO, ESHUTDOWN), and takes the device away some
+// milliseconds later, for which patience is.
+func (s *v4l2Stream) vanished(err error, patience time.Duration) bool {
+	for _, errno := range []error{unix.EINVAL, unix.EIO, unix.EPROTO, unix.ESHUTDOWN} {
+		if !errors.Is(err, errno) {
+			continue
+		}
+		for deadline := time.Now().Add(patience); ; {
+			var c v4l2Capability
+			if gone(s.ioctl(vidiocQueryCap, unsafe.Pointer(&c))) {
+				return true
+			}
+			if !time.Now().Before(deadline) {
+				return false
+			}
+			if _, err := s.wait.wait(context.Background(), -1, vanishTime/10); err != nil {
+				return false // closed
+			}
+		}
+	}
+	return false
 }
 
 // queue gives a buffer to the driver to fill.
 func (s *v4l2Stream) queue(index uint32) error {
 	b := v4l2Buffer{Index: index, Type: v4l2BufTypeVideoCapture, Memory: v4l2MemoryMMAP}
 	if err := s.ioctl(vidiocQBuf, unsafe.Pointer(&b)); err != nil {
-		return cameraError(s.path, "giving a buffer back", err)
+		return s.failure("giving a buffer back", err)
 	}
 	return nil
 }
@@ -173,12 +206,16 @@ func (s *v4l2Stream) next(ctx context.Context, newest bool, deadline time.Time) 
 		if err == nil {
 			return b, nil
 		}
+		temporary := errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EIO)
+		patience := vanishTime
+		if temporary {
+			patience = 0
+		}
 		broken := events&(unix.POLLERR|unix.POLLHUP|unix.POLLNVAL) != 0
-		if gone(err) || broken {
+		if gone(err) || broken || s.vanished(err, patience) {
 			s.failed = &CameraError{Camera: s.path, Kind: ErrUnplugged, Cause: err, Hint: "plug it in again"}
 			return nil, s.failed
 		}
-		temporary := errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EIO)
 		if failures++; !temporary || failures >= mostEIO && errors.Is(err, unix.EIO) {
 			s.failed = fmt.Errorf("camera %s: taking a picture: %w", s.path, err)
 			return nil, s.failed

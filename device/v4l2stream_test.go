@@ -154,6 +154,14 @@ func TestCaptureTimes(t *testing.T) {
 func TestCameraUnplugged(t *testing.T) {
 	for name, pull := range map[string]func(n *fakeNode){
 		"ENODEV": func(n *fakeNode) { n.dqErr = []error{unix.ENODEV}; n.signal() },
+		"EINVAL, as the queue was stopped": func(n *fakeNode) {
+			n.dqErr, n.capErr = []error{unix.EINVAL}, unix.ENODEV
+			n.signal()
+		},
+		"EIO, as its transfers failed": func(n *fakeNode) {
+			n.dqErr, n.capErr = []error{unix.EIO}, unix.ENODEV
+			n.signal()
+		},
 		"POLLERR": func(n *fakeNode) {
 			var ends [2]int
 			if err := unix.Pipe(ends[:]); err != nil {

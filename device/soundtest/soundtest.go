@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"testing"
 	"time"
 )
@@ -131,6 +132,10 @@ func paced(t *testing.T, move func([]int16) error) {
 func captureTimes(t *testing.T, m microphone) {
 	t.Helper()
 	pcm := make([]int16, frame)
+	bound := 60 * time.Millisecond
+	if os.Getenv("DOORBELL_TEST_EMULATED") != "" {
+		bound = slack // an emulated machine stands still at times, and its card with it
+	}
 	var first time.Time
 	for i := range 26 {
 		at, err := m.ReadSamples(t.Context(), pcm)
@@ -141,7 +146,7 @@ func captureTimes(t *testing.T, m microphone) {
 			first = at
 		}
 		want := first.Add(time.Duration(i) * 20 * time.Millisecond)
-		if off := at.Sub(want); off < -60*time.Millisecond || off > 60*time.Millisecond {
+		if off := at.Sub(want); off < -bound || off > bound {
 			t.Errorf("block %d was captured %v off", i, off)
 		}
 		if ahead := time.Until(at); ahead > 0 {
