@@ -56,7 +56,7 @@ type MixerStatus struct {
 const (
 	// mixerRetry and mixerRetryMax are the pauses between tries to open the loudspeaker.
 	mixerRetry    = 500 * time.Millisecond
-	mixerRetryMax = 2 * time.Second
+	mixerRetryMax = time.Second
 	// mixerStall is when a write took so long that what phones said meanwhile is stale.
 	mixerStall = 200 * time.Millisecond
 	// mixerSteady is how long a loudspeaker must have worked for the pauses to begin anew.

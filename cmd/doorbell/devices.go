@@ -24,7 +24,7 @@ const (
 )
 
 // buttonRetry is how long to wait before a button that failed is tried again.
-const buttonRetry = 2 * time.Second
+const buttonRetry = 500 * time.Millisecond
 
 type button interface {
 	Run(ctx context.Context, pressed func(at time.Time)) error
@@ -173,7 +173,7 @@ func (d *devices) runButton(ctx context.Context) error {
 			err = b.Run(ctx, d.pressed)
 		}
 		if ctx.Err() == nil && err != nil && err.Error() != said {
-			said = err.Error() // once, not every two seconds
+			said = err.Error() // once, not at each try
 			d.log.Error("the button does not work; it is tried again", "button", d.config.Button.Source, "error", err)
 		}
 		wait(ctx, buttonRetry)
