@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"image/color"
 	"math"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,27 +84,31 @@ func (m *machine) shell(script string) string {
 	return out
 }
 
-// run starts the program with that camera, and waits until it serves.
-func (m *machine) run(camera string) {
+// run starts the program with that camera, with the sound card or without, and waits until it serves.
+func (m *machine) run(camera string, sound bool) {
 	m.t.Helper()
-	m.configure(camera)
+	m.configure(camera, sound)
 	m.launch()
 }
 
 // configure writes the configuration. The button's pull resistor is none of ours, since gpio-sim takes the
 // request for one as a finger: a button that is held would be let go whenever the program starts.
-func (m *machine) configure(camera string) {
+func (m *machine) configure(camera string, sound bool) {
 	m.t.Helper()
+	card := "none"
+	if sound {
+		card = "hw:Loopback,1"
+	}
 	m.must(m.Put(m.within(10*time.Second), vmConfig, 0o644, fmt.Appendf(nil, `
 listen: 0.0.0.0:%d
 camera: {source: %s, width: 640, height: 360, frame_rate: 10, bit_rate: 400000}
-microphone: hw:Loopback,1
-speaker: hw:Loopback,1
-button: {source: %s, pull: none}
-ice: {port: %d, loopback: true}
+microphone: %s
+speaker: %[3]s
+button: {source: %[4]s, pull: none}
+ice: {port: %[5]d, loopback: true}
 control: /run/doorbell/control.sock
 log: {level: debug}
-`, vmPort, camera, guest.ButtonName, m.media)))
+`, vmPort, camera, card, guest.ButtonName, m.media)))
 }
 
 func (m *machine) launch() {
@@ -219,13 +222,11 @@ func (p *phone) hearsPitch(hertz float64) {
 	}
 }
 
-// lost waits until the page says that a device of the door is lost, or that all are well.
-func (p *phone) lost(device string) {
+// device waits until the page knows that a device of the door is "ok" or "lost".
+func (p *phone) device(name, state string) {
 	p.t.Helper()
-	p.until("!document.getElementById('devices').hidden && document.getElementById('devices').innerText.includes(" + strconv.Quote(device) + ")")
-}
-
-func (p *phone) devicesAreWell() {
-	p.t.Helper()
-	p.until("document.getElementById('devices').hidden")
+	p.until(fmt.Sprintf("document.getElementById('stage').dataset.%s === %q", name, state))
+	if state == "lost" {
+		p.until("!document.getElementById('devices').hidden")
+	}
 }
