@@ -80,6 +80,7 @@ func newProgram(config configs.Config, door bool, log *slog.Logger) (*program, e
 	p.door = rtc.New(p.doorOptions())
 	p.devices.pressed = p.door.Press
 	p.devices.speakerState = p.door.SpeakerState
+	p.devices.buttonState = p.door.ButtonState
 	return p, nil
 }
 
