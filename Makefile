@@ -64,12 +64,16 @@ arm-test: arm64 armv7 ## run the ARM releases, emulated: version, doctor, a call
 	.ci/arm-test arm64
 	.ci/arm-test armv7
 
+.PHONY: vm-test
+vm-test: tools test-tools vm-tools ## run the doorbell in small virtual machines that have the kernel's camera, sound and GPIO
+	DOORBELL_VM=$(if $(CI),must,) go test $(CI_TESTS) -p 1 -tags=$(TAGS),vm,browser -timeout 30m -run '^Test(Machine|VM|Guest|Devices|Watchdog|PowerCut|USBCamera)' ./device ./device/guest ./cmd/doorbell
+
 .PHONY: check
 check: tools types ## look at format, types, vet, staticcheck, the module, the tree
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
-	go vet -tags=$(TAGS),browser ./cmd/doorbell
-	go tool staticcheck -tags=$(TAGS),browser ./...
+	go vet -tags=$(TAGS),browser,vm ./...
+	go tool staticcheck -tags=$(TAGS),browser,vm ./...
 	go mod tidy -diff
 	@if [ -n "$(CI)" ] && [ -n "$$(git status --porcelain)" ]; then echo "the tree is not clean:"; git status --short; exit 1; fi
 
@@ -117,3 +121,7 @@ web-tools:
 .PHONY: test-tools
 test-tools: web-tools
 	@.ci/need /usr/lib/chromium/chromium=chromium
+
+.PHONY: vm-tools
+vm-tools:
+	@.ci/need qemu-system-x86_64=qemu-system-x86 qemu-system-aarch64=qemu-system-arm xz=xz-utils /usr/sbin/mke2fs=e2fsprogs
