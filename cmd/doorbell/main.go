@@ -28,6 +28,10 @@ type commands struct {
 	Status  statusCommand  `cmd:"" help:"Show who is here, what rings or is in a call, and what the devices do."`
 	Doctor  doctorCommand  `cmd:"" help:"Look at camera, microphone, loudspeaker, button and ports, and say what is wrong."`
 	Version versionCommand `cmd:"" help:"Show the version."`
+
+	// For the package.
+	Man        manCommand        `cmd:"" hidden:"" help:"Print the man page."`
+	Completion completionCommand `cmd:"" hidden:"" help:"Print a shell's completion script."`
 }
 
 // environment is what a command works with.
