@@ -57,6 +57,7 @@ test: tools test-tools types ## run all tests: Go with the race detector, JavaSc
 	go test -race $(CI_TESTS) ./...
 	cd web && node --test test/
 	go test -race $(CI_TESTS) -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
+	$(MAKE) --no-print-directory vm-test
 	$(MAKE) --no-print-directory arm-test $(if $(CI),reproducible)
 
 .PHONY: arm-test
@@ -64,12 +65,21 @@ arm-test: arm64 armv7 ## run the ARM releases, emulated: version, doctor, a call
 	.ci/arm-test arm64
 	.ci/arm-test armv7
 
+# One machine at a time; -p 1. With CI set, a machine that can't be had is an error.
+VM_TEST := $(if $(CI),DOORBELL_VM=must,) go test -p 1 $(CI_TESTS) -timeout 20m
+
+.PHONY: vm-test
+vm-test: tools test-tools vm-tools ## run the tests in virtual machines with the kernel's own camera, sound card and button
+	$(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
+	$(VM_TEST) -tags=$(TAGS),vm -run TestMachine ./device
+	$(VM_TEST) -tags=$(TAGS),vm,browser -run TestVM ./cmd/doorbell
+
 .PHONY: check
 check: tools types ## look at format, types, vet, staticcheck, the module, the tree
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
-	go vet -tags=$(TAGS),browser ./cmd/doorbell
-	go tool staticcheck -tags=$(TAGS),browser ./...
+	go vet -tags=$(TAGS),browser,vm ./cmd/doorbell ./device/...
+	go tool staticcheck -tags=$(TAGS),browser,vm ./...
 	go mod tidy -diff
 	@if [ -n "$(CI)" ] && [ -n "$$(git status --porcelain)" ]; then echo "the tree is not clean:"; git status --short; exit 1; fi
 
@@ -113,6 +123,11 @@ go-tools:
 web-tools:
 	@.ci/need node=nodejs npm=npm
 	@cmp -s web/package-lock.json web/node_modules/.lock || { cd web && npm ci --no-audit --no-fund --silent && cp package-lock.json node_modules/.lock; }
+
+.PHONY: vm-tools
+vm-tools:
+	@.ci/need qemu-system-x86_64=qemu-system-x86 qemu-system-aarch64=qemu-system-arm xz=xz-utils /sbin/mke2fs=e2fsprogs || { [ -z "$(CI)" ] && \
+		echo "doorbell: no QEMU: the tests in virtual machines are skipped" >&2; }
 
 .PHONY: test-tools
 test-tools: web-tools
