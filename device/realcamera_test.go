@@ -38,7 +38,8 @@ func TestRealCameraColours(t *testing.T) {
 	for i, path := range env {
 		sizes, matrix := []image.Point{{640, 360}, {320, 180}}, rgb601
 		if i == 1 { // HDMI at 720p: Rec. 709, and any size
-			sizes, matrix = []image.Point{{640, 360}, {354, 198}, {353, 199}, {66, 50}, {1001, 563}}, rgb709
+			// Not those whose half is odd: vivid rounds their chroma rows down when it counts the bytes.
+			sizes, matrix = []image.Point{{640, 360}, {356, 198}, {353, 199}, {68, 50}, {1001, 563}}, rgb709
 		}
 		for _, f := range inspectCamera(linux{}, path).Formats {
 			if !f.Usable {

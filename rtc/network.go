@@ -4,9 +4,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/netip"
 	"slices"
@@ -112,7 +115,7 @@ func (n *network) build(options ICEOptions, logs pionLogs) error {
 	if err != nil {
 		return fmt.Errorf("making the DTLS key: %w", err)
 	}
-	certificate, err := webrtc.GenerateCertificate(key)
+	certificate, err := newCertificate(key)
 	if err != nil {
 		return fmt.Errorf("making the DTLS certificate: %w", err)
 	}
@@ -121,6 +124,24 @@ func (n *network) build(options ICEOptions, logs pionLogs) error {
 		n.config.ICEServers = append(n.config.ICEServers, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
 	}
 	return nil
+}
+
+// newCertificate makes a certificate that does not expire (RFC 5280 section 4.1.2.5). Phones know it by its
+// fingerprint and don't look at its dates (RFC 8827 section 5.6.1), but pion refuses connections with an
+// expired one, and its own are good for a month from a clock that may say 1970.
+func newCertificate(key *ecdsa.PrivateKey) (*webrtc.Certificate, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	return webrtc.NewCertificate(key, x509.Certificate{
+		SerialNumber: serial,
+		Version:      2,
+		Issuer:       pkix.Name{CommonName: "WebRTC"},
+		Subject:      pkix.Name{CommonName: "WebRTC"},
+		NotBefore:    time.Unix(0, 0),
+		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+	})
 }
 
 func usableIP(ip net.IP, loopback bool) bool {
