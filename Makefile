@@ -152,7 +152,3 @@ vm-tools:
 .PHONY: test-tools
 test-tools: web-tools
 	@.ci/need /usr/lib/chromium/chromium=chromium
-
-.PHONY: vm-tools
-vm-tools:
-	@.ci/need qemu-system-x86_64=qemu-system-x86 qemu-system-aarch64=qemu-system-arm xz=xz-utils /usr/sbin/mke2fs=e2fsprogs
