@@ -224,11 +224,13 @@ func TestRealButtonUnplugged(t *testing.T) {
 	}
 	before := descriptors(t)
 	for range 20 {
-		button, err := OpenButton(name, ButtonOptions{})
+		// gpio-sim would take the request for a pull resistor as a finger.
+		button, err := OpenButton(name, ButtonOptions{Pull: PullNone})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := pressesAndGoes(t, button, func() { pullButton(t, env[2]) }, func() { sysfs(t, live, "0") }); !errors.Is(err, ErrLineGone) {
+		pull := func(level string) { pullButton(t, env[2], level) }
+		if err := pressesAndGoes(t, button, pull, func() { sysfs(t, live, "0") }); !errors.Is(err, ErrLineGone) {
 			t.Errorf("unplugged: %v", err)
 		}
 		if _, err := OpenButton(name, ButtonOptions{}); !errors.Is(err, ErrLineGone) {
@@ -241,8 +243,8 @@ func TestRealButtonUnplugged(t *testing.T) {
 	}
 }
 
-// pullButton presses and releases line 17 of the chip of a gpio-sim configuration.
-func pullButton(t *testing.T, config string) {
+// pullButton pulls line 17 of the chip of a gpio-sim configuration.
+func pullButton(t *testing.T, config, level string) {
 	t.Helper()
 	read := func(name string) string {
 		text, err := os.ReadFile(filepath.Join(config, name))
@@ -251,26 +253,25 @@ func pullButton(t *testing.T, config string) {
 		}
 		return strings.TrimSpace(string(text))
 	}
-	pull := filepath.Join("/sys/devices/platform", read("dev_name"), read("bank0/chip_name"), "sim_gpio17/pull")
-	for _, level := range []string{"pull-up", "pull-down", "pull-up"} {
-		sysfs(t, pull, level)
-		<-time.After(100 * time.Millisecond)
-	}
+	sysfs(t, filepath.Join("/sys/devices/platform", read("dev_name"), read("bank0/chip_name"), "sim_gpio17/pull"), level)
 }
 
 // pressesAndGoes runs a button, which reports a press, until its chip has gone.
-func pressesAndGoes(t *testing.T, button *Button, press, unplug func()) error {
+func pressesAndGoes(t *testing.T, button *Button, pull func(level string), unplug func()) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	presses, done := make(chan time.Time, 16), make(chan error, 1)
+	pull("pull-up")
 	go func() { done <- button.Run(ctx, func(at time.Time) { presses <- at }) }()
-	press()
+	pull("pull-down")
 	select {
 	case <-presses:
 	case <-ctx.Done():
 		t.Error("a press is not reported")
 	}
+	pull("pull-up")
+	<-time.After(100 * time.Millisecond)
 	unplug()
 	err := <-done
 	if len(presses) > 0 {
