@@ -198,19 +198,19 @@ func TestMixerTriesAgain(t *testing.T) {
 		if s := m.State(); s.State != SoundLost || !errors.Is(s.Err, broken) {
 			t.Errorf("%+v", s)
 		}
-		packets := tonePackets(500, 0.5, 400) // 8 s: said while there is no loudspeaker, too
+		packets := tonePackets(500, 0.5, 250) // 5 s: said while there is no loudspeaker, too
 		go say(t, talker, packets, func(int) time.Duration { return 0 })
-		time.Sleep(9 * time.Second)
+		time.Sleep(6 * time.Second)
 		ms, speaker := time.Millisecond, speakers[0]
 		mu.Lock()
-		if want := []time.Duration{0, 500 * ms, 1500 * ms, 3500 * ms, 5500 * ms, 7500 * ms}; !slices.Equal(tries, want) {
+		if want := []time.Duration{0, 500 * ms, 1500 * ms, 2500 * ms, 3500 * ms, 4500 * ms}; !slices.Equal(tries, want) {
 			t.Errorf("tried at %v, want %v", tries, want)
 		}
 		mu.Unlock()
 		if s := m.State(); s.State != SoundOpen || s.Err != nil {
 			t.Errorf("%+v", s)
 		}
-		// The talker ended at 8 s: 0.5 s of it is to be heard and no more.
+		// The talker ended at 5 s: 0.5 s of it is to be heard and no more.
 		if level := LevelDBFS(speaker.recorded(100*time.Millisecond, 400*time.Millisecond)); level < -12 {
 			t.Errorf("the end of the talk: %.0f dBFS", level)
 		}
