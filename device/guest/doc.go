@@ -11,5 +11,6 @@
 //
 // Packages needed on the host (Debian names): qemu-system-x86 for amd64, qemu-system-arm for arm64;
 // apt, dpkg, xz-utils and debian-archive-keyring, which Debian always has; and Go, which builds the
-// guest's init. Nothing is installed by this package, and it needs no root.
+// guest's init. Nothing is installed by this package, and it needs no root,
+// but for a Debian root, which takes root, mmdebstrap and e2fsprogs to make.
 package guest

@@ -28,7 +28,7 @@ func arguments(image *Image, m machine, c Config, agentSocket, qmpSocket string)
 		"-netdev", netdev(c), "-device", "virtio-net-pci,netdev=net,romfile=",
 	}, m.options...)
 	for i, d := range c.Disks {
-		drive := fmt.Sprintf("if=none,id=disk%d,format=raw,file=%s", i, comma(d.Path))
+		drive := fmt.Sprintf("if=none,id=disk%d,%s", i, d.source())
 		if d.ReadOnly {
 			drive += ",readonly=on"
 		}
@@ -48,6 +48,14 @@ func arguments(image *Image, m machine, c Config, agentSocket, qmpSocket string)
 		a = append(a, "-rtc", "base="+c.Clock.UTC().Format("2006-01-02T15:04:05"))
 	}
 	return a
+}
+
+// source is where QEMU reads and writes a disk.
+func (d Disk) source() string {
+	if d.Log == "" {
+		return "format=raw,file=" + comma(d.Path)
+	}
+	return "driver=blklogwrites,file.driver=file,file.filename=" + comma(d.Path) + ",log.driver=file,log.filename=" + comma(d.Log)
 }
 
 // debianSerial tells init which disk is the Debian root.
