@@ -53,6 +53,11 @@ func (l layout) size() int {
 // convert writes a raw picture of this layout into dst, which newPicture made
 // for its size. Source rows and columns beyond an even size are cropped.
 func (l layout) convert(dst *image.YCbCr, src []byte) error {
+	// A driver may count half of an odd stride rounded down, and say that there is a byte less in each
+	// row than there is (vivid does): cap is the driver's buffer.
+	if short := l.size() - len(src); short > 0 && short <= l.height && l.size() <= cap(src) {
+		src = src[:l.size()]
+	}
 	if len(src) < l.size() {
 		return fmt.Errorf("picture of %d bytes is shorter than the %d of %s %dx%d", len(src), l.size(), l.format, l.width, l.height)
 	}

@@ -56,7 +56,7 @@ type MixerStatus struct {
 const (
 	// mixerRetry and mixerRetryMax are the pauses between tries to open the loudspeaker.
 	mixerRetry    = 500 * time.Millisecond
-	mixerRetryMax = 2 * time.Second
+	mixerRetryMax = time.Second
 	// mixerStall is when a write took so long that what phones said meanwhile is stale.
 	mixerStall = 200 * time.Millisecond
 	// mixerSteady is how long a loudspeaker must have worked for the pauses to begin anew.
@@ -105,7 +105,7 @@ func (m *Mixer) State() MixerStatus {
 }
 
 // Run plays what talkers say until ctx ends, and returns ctx's error. A loudspeaker that
-// can't be opened or stops working is tried again, after 0.5 s at first and 2 s at most,
+// can't be opened or stops working is tried again, after 0.5 s at first and 1 s at most,
 // for as long as anybody has joined. At the same time as another Run it fails with
 // ErrSoundInUse.
 func (m *Mixer) Run(ctx context.Context) error {

@@ -8,9 +8,10 @@ import (
 
 // VideoState is what a Video does at the moment.
 type VideoState struct {
-	Open    bool   // the camera is open
-	Waiting bool   // it is open, but waits for a program to write into its pipe
-	Source  string // such as "/dev/video0 YUYV 1280x720 at 30"; empty before it was opened
+	Streaming bool   // somebody wants the picture: a Stream runs
+	Open      bool   // the camera is open
+	Waiting   bool   // it is open, but waits for a program to write into its pipe
+	Source    string // such as "/dev/video0 YUYV 1280x720 at 30"; empty before it was opened
 	// Width and Height of the encoded picture, pixels; 0 where the camera encodes.
 	Width, Height int
 	FrameRate     float64 // units per second that were delivered over the last 2 s or so
@@ -19,6 +20,10 @@ type VideoState struct {
 	Drops         uint64  // pictures that the camera lost or gave damaged or too late
 	Skipped       uint64  // pictures that the encoder left out to keep its bit rate
 	Error         string  // why the last Stream ended, empty if it was told to
+	// Progress grows with each unit delivered and each camera that could not be
+	// opened. A capture that hangs, or whose camera is there and gives nothing,
+	// leaves it as it is. It counts from NewVideo on.
+	Progress uint64
 }
 
 // State tells what the video does. Any goroutine may ask at any time.
@@ -30,6 +35,7 @@ type videoStatus struct {
 	streaming bool
 	camera    io.Closer // nil when not open
 	current   VideoState
+	progress  uint64
 	meter     rateMeter
 }
 
@@ -67,6 +73,7 @@ func (s *videoStatus) delivered(size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current.Frames++
+	s.progress++
 	s.meter.add(time.Now(), size)
 }
 
@@ -74,6 +81,9 @@ func (s *videoStatus) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.look()
+	if err != nil && !s.current.Open {
+		s.progress++
+	}
 	s.streaming, s.camera = false, nil
 	s.current.Open, s.current.Waiting = false, false
 	s.current.Error = ""
@@ -101,6 +111,7 @@ func (s *videoStatus) state() VideoState {
 	defer s.mu.Unlock()
 	s.look()
 	state := s.current
+	state.Streaming, state.Progress = s.streaming, s.progress
 	if state.Open {
 		state.FrameRate, state.BitRate = s.meter.rates(time.Now())
 	}

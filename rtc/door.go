@@ -96,6 +96,7 @@ const (
 	camera     = "camera"
 	microphone = "microphone"
 	speaker    = "speaker"
+	button     = "button"
 )
 
 func (d *Door) setUpFeeds() {
@@ -186,6 +187,9 @@ func (d *Door) HangUp() { d.mail.put(hungUp{}) }
 
 // SpeakerState says what the loudspeaker does, for the phones to be told.
 func (d *Door) SpeakerState(state DeviceState) { d.mail.put(deviceChanged{speaker, state}) }
+
+// ButtonState says what the button does, for the phones to be told.
+func (d *Door) ButtonState(state DeviceState) { d.mail.put(deviceChanged{button, state}) }
 
 // Message takes a message from the relay. It never blocks.
 func (d *Door) Message(m signaling.Message) { d.mail.put(received{m}) }

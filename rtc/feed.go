@@ -16,7 +16,7 @@ const (
 	// A device that failed is tried again after retryFirst, then twice as long
 	// each time up to retryMost.
 	retryFirst = 250 * time.Millisecond
-	retryMost  = 2 * time.Second
+	retryMost  = time.Second
 
 	// A device that is open and gives nothing for stallTime is lost, as far as
 	// anybody who looks can tell.

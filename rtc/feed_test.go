@@ -56,7 +56,7 @@ func TestFeedRetries(t *testing.T) {
 		cancel()
 		running.Wait()
 		ms := time.Millisecond
-		want := []time.Duration{0, 250 * ms, 750 * ms, 1750 * ms, 3750 * ms, 5750 * ms}
+		want := []time.Duration{0, 250 * ms, 750 * ms, 1750 * ms, 2750 * ms, 3750 * ms, 4750 * ms, 5750 * ms}
 		if !slices.Equal(opened, want) {
 			t.Errorf("opened at %v, want %v", opened, want)
 		}

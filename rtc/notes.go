@@ -64,7 +64,7 @@ func (d *Door) tellStatus(p *peer) {
 	}
 	_ = d.send(signaling.Message{
 		Type: signaling.TypeStatus, Name: p.name, Call: p.call,
-		Camera: state(camera), Microphone: state(microphone), Speaker: state(speaker),
+		Camera: state(camera), Microphone: state(microphone), Speaker: state(speaker), Button: state(button),
 	})
 }
 

@@ -18,7 +18,7 @@ type Status struct {
 	Visit *VisitStatus `json:"visit,omitempty"`
 	// Connections lists the phones that are connected or rung.
 	Connections []ConnectionStatus `json:"connections"`
-	// Devices maps camera, microphone and speaker to what they do.
+	// Devices maps camera, microphone, speaker and button to what they do.
 	Devices map[string]DeviceState `json:"devices"`
 	// MediaPort is the UDP and TCP port that media uses.
 	MediaPort int `json:"mediaPort"`

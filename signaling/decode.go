@@ -26,6 +26,7 @@ func (m *Message) bindings() []binding {
 		{"credential", &m.Credential, 4096}, {"kind", &m.Kind, 64}, {"presence", &m.Presence, 0},
 		{"present", &m.Present, 0}, {"here", &m.Here, 0}, {"iceServers", &m.ICEServers, 0},
 		{"camera", &m.Camera, 64}, {"microphone", &m.Microphone, 64}, {"speaker", &m.Speaker, 64},
+		{"button", &m.Button, 64},
 	}
 }
 

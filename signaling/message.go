@@ -52,7 +52,7 @@ const (
 	KindPhone = "phone"
 )
 
-// What a device of the door does (Message.Camera, Microphone and Speaker).
+// What a device of the door does (Message.Camera, Microphone, Speaker and Button).
 const (
 	DeviceOK   = "ok"   // works
 	DeviceLost = "lost" // was there and stopped working
@@ -94,6 +94,7 @@ type Message struct {
 	Camera     string `json:"camera,omitempty"`     // status: one of the Device constants
 	Microphone string `json:"microphone,omitempty"` // status
 	Speaker    string `json:"speaker,omitempty"`    // status
+	Button     string `json:"button,omitempty"`     // status
 }
 
 // Peer is somebody who is logged in.

@@ -148,7 +148,7 @@ func relayed(m Message, from string) Message {
 	case TypeLeave:
 		out.Reason, out.By, out.Message = m.Reason, m.By, m.Message
 	case TypeStatus:
-		out.Camera, out.Microphone, out.Speaker, out.Message = m.Camera, m.Microphone, m.Speaker, m.Message
+		out.Camera, out.Microphone, out.Speaker, out.Button, out.Message = m.Camera, m.Microphone, m.Speaker, m.Button, m.Message
 	}
 	return out
 }

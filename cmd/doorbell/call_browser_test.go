@@ -102,6 +102,24 @@ func TestBrowserRelayRestart(t *testing.T) {
 	door.wait("the hang-up to arrive", func() bool { return door.status().Door.Visit == nil })
 }
 
+// TestBrowserDoorRestart cuts the door's power in a call: the page comes back to
+// the door by itself, and the next press rings there.
+func TestBrowserDoorRestart(t *testing.T) {
+	door := start(t, strings.Replace(simulated, "127.0.0.1:0", fmt.Sprintf("127.0.0.1:%d", freePort(t)), 1))
+	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
+	anna.login()
+	anna.answersThe(door)
+	door.kill()
+	anna.until("document.documentElement.dataset.connection === 'offline'")
+	door.launch()
+	door.status()
+	anna.until("document.documentElement.dataset.connection === 'online'")
+	anna.seesMotion() // the page has called the door again, under the call's old id
+	anna.tap("hangUpBtn")
+	anna.state("home")
+	anna.answersThe(door)
+}
+
 // TestBrowserBridge opens the page that a door serves which is logged in
 // elsewhere: there is no other difference.
 func TestBrowserBridge(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -137,6 +138,8 @@ type status struct {
 	Door rtc.Status       `json:"door"`
 	// Devices says more of each device than Door.Devices.
 	Devices map[string]deviceStatus `json:"devices"`
+	// Goroutines is how many this process has: a number that grows tells of a fault.
+	Goroutines int `json:"goroutines"`
 }
 
 func (p *program) status(ctx context.Context) (status, error) {
@@ -146,6 +149,7 @@ func (p *program) status(ctx context.Context) (status, error) {
 	s := status{
 		Version: versionOf(), Name: p.config.Name, Page: p.pageURL(), Relay: p.config.Signaling.URL,
 		Door: door, Devices: p.devices.status(), Here: []signaling.Peer{},
+		Goroutines: runtime.NumGoroutine(),
 	}
 	if p.relay != nil {
 		s.Here = slices.Concat(s.Here, p.relay.Here())

@@ -24,7 +24,10 @@ const (
 )
 
 // buttonRetry is how long to wait before a button that failed is tried again.
-const buttonRetry = 2 * time.Second
+const buttonRetry = 500 * time.Millisecond
+
+// buttonSteady is how long a button has to work for its next failure to be news.
+const buttonSteady = 5 * time.Second
 
 type button interface {
 	Run(ctx context.Context, pressed func(at time.Time)) error
@@ -51,6 +54,7 @@ type devices struct {
 	// Fixed before run.
 	pressed      func(at time.Time)
 	speakerState func(rtc.DeviceState)
+	buttonState  func(rtc.DeviceState)
 }
 
 func newDevices(config configs.Config, log *slog.Logger) (*devices, error) {
@@ -169,11 +173,19 @@ func (d *devices) runButton(ctx context.Context) error {
 	said := ""
 	for ctx.Err() == nil {
 		b, err := d.openButton()
+		begin := time.Now()
 		if err == nil {
+			d.buttonState(rtc.DeviceOK)
 			err = b.Run(ctx, d.pressed)
 		}
+		if ctx.Err() == nil {
+			d.buttonState(rtc.DeviceLost)
+		}
+		if time.Since(begin) > buttonSteady {
+			said = ""
+		}
 		if ctx.Err() == nil && err != nil && err.Error() != said {
-			said = err.Error() // once, not every two seconds
+			said = err.Error() // once, not at each try
 			d.log.Error("the button does not work; it is tried again", "button", d.config.Button.Source, "error", err)
 		}
 		wait(ctx, buttonRetry)

@@ -42,7 +42,12 @@ type program struct {
 	line    line
 	devices *devices
 	visits  *store.Visits
-	started func() // called when the page is served
+
+	// Fixed before Run. Each may be left as it is.
+	started  func()        // called when the page is served
+	stopping func()        // called when Run was told to stop, or can't go on
+	watchdog func()        // called while all is well, every watched
+	watched  time.Duration // 0: nobody watches
 
 	// Fixed once Run has opened them.
 	page    net.Listener
@@ -52,7 +57,7 @@ type program struct {
 
 // newProgram wires the rooms together. It opens nothing.
 func newProgram(config configs.Config, door bool, log *slog.Logger) (*program, error) {
-	p := &program{config: config, log: log, started: func() {}}
+	p := &program{config: config, log: log, started: func() {}, stopping: func() {}}
 	if config.Signaling.URL != "" {
 		bridge, err := signaling.NewBridge(config.Signaling.URL, signaling.BridgeOptions{Logger: log})
 		if err != nil {
@@ -80,6 +85,7 @@ func newProgram(config configs.Config, door bool, log *slog.Logger) (*program, e
 	p.door = rtc.New(p.doorOptions())
 	p.devices.pressed = p.door.Press
 	p.devices.speakerState = p.door.SpeakerState
+	p.devices.buttonState = p.door.ButtonState
 	return p, nil
 }
 
@@ -159,6 +165,7 @@ func (p *program) Run(ctx context.Context) error {
 	case <-doors.Done(): // told to stop, or the door can't go on
 	case <-carriers.Done(): // a listener broke
 	}
+	p.stopping()
 	leave()
 	err := unlessStopped(doorGroup.Wait())
 	stop()
@@ -192,6 +199,9 @@ func (p *program) serve(ctx context.Context, group *errgroup.Group) {
 	}
 	if p.door != nil {
 		group.Go(func() error { return p.line.Run(ctx, p.door) })
+	}
+	if p.watched > 0 {
+		group.Go(func() error { return p.feedWatchdog(ctx) })
 	}
 }
 

@@ -160,9 +160,8 @@ func toneFile(t *testing.T, frequency float64) string {
 	return path
 }
 
-// hearsMelody measures the pitch of what the door sends, until two different
-// notes of the simulated microphone's melody were heard.
-func (p *phone) hearsMelody() {
+// listens lets the page measure the pitch of what the door sends: window.pitch().
+func (p *phone) listens() {
 	p.t.Helper()
 	eval[bool](p, `(async () => {
 		const context = new AudioContext();
@@ -178,6 +177,13 @@ func (p *phone) hearsMelody() {
 		};
 		return true;
 	})()`)
+}
+
+// hearsMelody waits until two different notes of the simulated microphone's
+// melody were heard.
+func (p *phone) hearsMelody() {
+	p.t.Helper()
+	p.listens()
 	heard := map[float64]bool{}
 	err := poll(20e9, func() bool {
 		pitch := eval[float64](p, "window.pitch()")

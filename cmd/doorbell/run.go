@@ -40,7 +40,13 @@ func (e *environment) serve(config configs.Config, door bool) error {
 	if err != nil {
 		return err
 	}
-	p.started = func() { _, _ = fmt.Fprint(e.stdout, p.welcome()) }
+	supervisor := newSupervisor(p.log)
+	p.watched, p.watchdog = supervisor.watched, supervisor.alive
+	p.started = func() {
+		_, _ = fmt.Fprint(e.stdout, p.welcome())
+		supervisor.ready()
+	}
+	p.stopping = supervisor.stopping
 	return p.Run(e.ctx)
 }
 

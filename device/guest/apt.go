@@ -3,6 +3,7 @@ package guest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -65,6 +66,31 @@ func openArchive(ctx context.Context, dir, mirror, suite, arch string) (*archive
 		return nil, fmt.Errorf("package list of %s: %w", suite, err)
 	}
 	return a, nil
+}
+
+// ownMirror asks this machine's apt where it has Debian from.
+func ownMirror() (string, error) {
+	out, err := exec.Command("apt-get", "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages").Output()
+	if err != nil {
+		return "", fmt.Errorf("asking apt for its archive: %w (set Mirror)", err)
+	}
+	mirror := debianArchive(string(out))
+	if mirror == "" {
+		return "", errors.New("apt knows no Debian archive here: run apt-get update, or set Mirror")
+	}
+	return mirror, nil
+}
+
+// debianArchive picks Debian's main archive from lines of an origin and an address each; its
+// security archive lacks most packages.
+func debianArchive(targets string) string {
+	for line := range strings.Lines(targets) {
+		origin, address, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if origin == "Debian" && !strings.Contains(address, "security") {
+			return address
+		}
+	}
+	return ""
 }
 
 func (a *archive) run(ctx context.Context, dir, program string, args ...string) ([]byte, error) {

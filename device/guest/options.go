@@ -17,7 +17,7 @@ type Options struct {
 	// Default: $DOORBELL_VM_CACHE, or doorbell-vm in the user's cache folder.
 	Cache string
 
-	// Mirror is the Debian archive. Default: http://deb.debian.org/debian.
+	// Mirror is the address of the Debian archive. Default: the one that this machine's apt uses.
 	Mirror string
 
 	// KernelSuite is where the kernel comes from. Default: trixie-backports. Debian's kernels 6.1
@@ -72,7 +72,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.Cache = cache
 	if o.Mirror == "" {
-		o.Mirror = "http://deb.debian.org/debian"
+		if o.Mirror, err = ownMirror(); err != nil {
+			return o, err
+		}
 	}
 	if o.KernelSuite == "" {
 		o.KernelSuite = "trixie-backports"

@@ -28,13 +28,14 @@
  * @property {string} [camera]      status: ok, lost, none
  * @property {string} [microphone]
  * @property {string} [speaker]
+ * @property {string} [button]
  */
 
 /** @type {Record<string, string>} */
 const fieldTypes = {
   name: 'string', success: 'boolean', call: 'string', ring: 'boolean', preview: 'boolean', reason: 'string', by: 'string',
   code: 'string', about: 'string', message: 'string', credential: 'string', kind: 'string', presence: 'boolean',
-  present: 'boolean', camera: 'string', microphone: 'string', speaker: 'string',
+  present: 'boolean', camera: 'string', microphone: 'string', speaker: 'string', button: 'string',
   offer: 'object', answer: 'object', candidate: 'object', here: 'array', iceServers: 'array',
 };
 

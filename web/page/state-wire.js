@@ -81,13 +81,14 @@ const inCall = new Map(Object.entries(/** @satisfies {Record<string, (t: Turn, c
   },
 
   /** What the door's devices do. */
-  status(t, call, { camera, microphone, speaker }) {
+  status(t, call, { camera, microphone, speaker, button }) {
     const { devices } = call;
     t.change({
       devices: {
         camera: camera ?? devices.camera,
         microphone: microphone ?? devices.microphone,
         speaker: speaker ?? devices.speaker,
+        button: button ?? devices.button,
       },
     });
   },

@@ -28,7 +28,7 @@
  * @property {'new' | 'connected' | 'reconnecting'} link  the media connection
  * @property {Microphone} mic
  * @property {boolean} seen      the camera is sent
- * @property {{camera: string, microphone: string, speaker: string}} devices  of the door
+ * @property {{camera: string, microphone: string, speaker: string, button: string}} devices  of the door
  * @property {number} pressed    when the button was pressed during the call, while that is shown; 0 otherwise
  * @property {boolean} silenced  the person made the tone stop
  * @property {number} since      when the media first connected, 0 before
@@ -144,7 +144,7 @@ export class Turn {
       call: {
         tagged: true, over: null, taken: false, owed: false, resumed: null, wantsMic: false, offer: null, answered: false,
         replied: false, pending: false, link: 'new', mic: 'off', seen: false, pressed: 0, silenced: false, since: 0,
-        devices: { camera: 'ok', microphone: 'ok', speaker: 'ok' },
+        devices: { camera: 'ok', microphone: 'ok', speaker: 'ok', button: 'ok' },
         ...call,
       },
     });

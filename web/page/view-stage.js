@@ -169,7 +169,7 @@ export class StageView {
     show(devices, lines.length > 0);
     write(devices, lines.map((key) => this.#words.say(key)).join('\n'));
     Object.assign(this.#stage.dataset, {
-      camera: call.devices.camera, microphone: call.devices.microphone, speaker: call.devices.speaker,
+      camera: call.devices.camera, microphone: call.devices.microphone, speaker: call.devices.speaker, button: call.devices.button,
     });
   }
 

@@ -132,9 +132,9 @@ test('what the door says of its devices is kept until it says otherwise', () => 
   const d = new Driver();
   d.hear(ring());
   d.hear({ type: 'status', name: 'doorbell', call: 'r1', camera: 'lost' });
-  assert.deepEqual(d.call.devices, { camera: 'lost', microphone: 'ok', speaker: 'ok' });
-  d.hear({ type: 'status', name: 'doorbell', call: 'r1', camera: 'ok', microphone: 'none' });
-  assert.deepEqual(d.call.devices, { camera: 'ok', microphone: 'none', speaker: 'ok' });
+  assert.deepEqual(d.call.devices, { camera: 'lost', microphone: 'ok', speaker: 'ok', button: 'ok' });
+  d.hear({ type: 'status', name: 'doorbell', call: 'r1', camera: 'ok', microphone: 'none', button: 'lost' });
+  assert.deepEqual(d.call.devices, { camera: 'ok', microphone: 'none', speaker: 'ok', button: 'lost' });
 });
 
 test('a ring that nobody ends is missed in the end', () => {

@@ -87,6 +87,7 @@ export const de = {
   'status.microphone.none': 'Die Tür hat kein Mikrofon: Der Besuch ist nicht zu hören.',
   'status.speaker.lost': 'Der Lautsprecher der Tür ist weg: Der Besuch hört dich gerade nicht.',
   'status.speaker.none': 'Die Tür hat keinen Lautsprecher: Der Besuch hört dich nicht.',
+  'status.button.lost': 'Der Klingelknopf ist weg: Wer klingelt, wird gerade nicht gehört.',
   'insecure.title': 'Sehen und hören, aber nicht sprechen',
   'insecure.text': 'Diese Seite wurde mit einfachem http geöffnet; dann geben Browser Mikrofon und Kamera nicht frei. Zum Sprechen mit https öffnen, oder auf dem Gerät selbst als http://localhost.',
   'unsupported.title': 'Keine Gespräche in diesem Browser',

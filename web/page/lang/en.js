@@ -87,6 +87,7 @@ export const en = {
   'status.microphone.none': 'The door has no microphone: you can’t hear the visitor.',
   'status.speaker.lost': 'The door’s loudspeaker is lost: the visitor can’t hear you for now.',
   'status.speaker.none': 'The door has no loudspeaker: the visitor can’t hear you.',
+  'status.button.lost': 'The door’s button is lost: nobody can ring for now.',
   'insecure.title': 'See and hear, but not talk',
   'insecure.text': 'This page was opened by plain http, and browsers then keep the microphone and camera closed. To talk, open it by https, or as http://localhost on the machine itself.',
   'unsupported.title': 'No calls in this browser',

@@ -87,6 +87,7 @@ export const es = {
   'status.microphone.none': 'La puerta no tiene micrófono: no puedes oír a la visita.',
   'status.speaker.lost': 'El altavoz de la puerta no responde: por ahora la visita no te oye.',
   'status.speaker.none': 'La puerta no tiene altavoz: la visita no te oye.',
+  'status.button.lost': 'El botón de la puerta no responde: por ahora nadie puede llamar.',
   'insecure.title': 'Ver y oír, pero no hablar',
   'insecure.text': 'Esta página está abierta con http simple, y así los navegadores mantienen cerrados el micrófono y la cámara. Para hablar, ábrela con https, o como http://localhost en la propia máquina.',
   'unsupported.title': 'Sin llamadas en este navegador',

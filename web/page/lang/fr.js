@@ -87,6 +87,7 @@ export const fr = {
   'status.microphone.none': 'La porte n’a pas de micro : vous n’entendez pas le visiteur.',
   'status.speaker.lost': 'Le haut-parleur de la porte ne répond plus : le visiteur ne vous entend pas pour le moment.',
   'status.speaker.none': 'La porte n’a pas de haut-parleur : le visiteur ne vous entend pas.',
+  'status.button.lost': 'Le bouton de la porte ne répond plus : personne ne peut sonner pour le moment.',
   'insecure.title': 'Voir et entendre, mais pas parler',
   'insecure.text': 'Cette page est ouverte en simple http, et les navigateurs gardent alors le micro et la caméra fermés. Pour parler, ouvrez-la en https, ou comme http://localhost sur la machine elle-même.',
   'unsupported.title': 'Pas d’appels dans ce navigateur',

@@ -87,6 +87,7 @@ export const it = {
   'status.microphone.none': 'La porta non ha microfono: non puoi sentire chi c’è.',
   'status.speaker.lost': 'L’altoparlante della porta non risponde: per ora non ti sentono.',
   'status.speaker.none': 'La porta non ha altoparlante: non possono sentirti.',
+  'status.button.lost': 'Il pulsante della porta non risponde: per ora nessuno può suonare.',
   'insecure.title': 'Vedere e sentire, ma non parlare',
   'insecure.text': 'Questa pagina è aperta con http semplice e allora i browser tengono chiusi microfono e fotocamera. Per parlare aprila con https, oppure come http://localhost sulla macchina stessa.',
   'unsupported.title': 'Niente chiamate in questo browser',

@@ -1,0 +1,142 @@
+//go:build vm && browser
+
+package main
+
+import (
+	"encoding/binary"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"doorbell/device/guest"
+)
+
+// The pitches of the visitor and of the phone, Hz.
+const (
+	visitorPitch = 440.0
+	phonePitch   = 523.0
+)
+
+// TestVM is the appliance on the kernel's own devices, with a browser as the phone.
+func TestVM(t *testing.T) {
+	began := time.Now()
+	m := startMachine(t, guest.Config{})
+	m.run(guest.VideoDevice, true)
+	t.Logf("the appliance is up after %v", time.Since(began))
+	anna := openPhone(t, startBrowser(t, chromedp.Flag("use-file-for-fake-audio-capture", toneFile(t, phonePitch))), m.page(), "anna")
+	anna.login()
+	m.sub("button", func(t *testing.T) { m.button(anna) })
+	m.sub("picture and sound", func(t *testing.T) { m.pictureAndSound(anna) })
+	m.sub("vivid", func(t *testing.T) { m.vivid(anna) })
+	m.sub("USB camera", func(t *testing.T) { m.usbCamera(anna) })
+}
+
+// button is pressed, bounces, is held, and is down while the program restarts.
+func (m *machine) button(anna *phone) {
+	for name, press := range map[string]func() error{
+		"pressed": func() error { return m.Press(m.within(time.Minute)) },
+		"bounces": func() error { return m.Bounce(m.within(time.Minute), 5) },
+	} {
+		m.sub(name, func(t *testing.T) {
+			before := m.rings()
+			m.must(press())
+			anna.state("ringing")
+			anna.tap("declineBtn")
+			anna.state("home")
+			m.shell("sleep 2") // held down meanwhile
+			m.must(m.Release(m.within(time.Minute)))
+			m.shell("sleep 0.5")
+			if n := m.rings() - before; n != 1 {
+				t.Errorf("%d presses were taken, want 1", n)
+			}
+		})
+	}
+	m.sub("while the program restarts", func(t *testing.T) {
+		m.stop()
+		m.must(m.Press(m.within(time.Minute)))
+		m.launch()
+		anna.state("ringing")
+		m.must(m.Release(m.within(time.Minute)))
+		anna.tap("declineBtn")
+		anna.state("home")
+		m.shell("sleep 0.5") // so that the release counts as one
+		if n := m.rings(); n != 1 {
+			t.Errorf("%d presses were taken, want 1", n)
+		}
+	})
+}
+
+// ring presses the button and accepts.
+func (m *machine) ring(anna *phone) {
+	m.t.Helper()
+	anna.state("home")
+	m.must(m.Press(m.within(time.Minute)))
+	anna.state("ringing")
+	m.must(m.Release(m.within(time.Minute)))
+	anna.tap("acceptBtn")
+	anna.state("incall")
+	m.shell("sleep 0.5") // so that the release counts as one
+}
+
+// pictureAndSound is a call, with vivid's bars, and tones both ways through the loop.
+func (m *machine) pictureAndSound(anna *phone) {
+	m.ring(anna)
+	m.sub("vivid's picture", func(t *testing.T) { anna.seesBars(guest.Bars(), 0.9) })
+	m.sub("the visitor is heard", func(t *testing.T) {
+		visitor := m.speak()
+		anna.listens()
+		anna.hearsPitch(visitorPitch)
+		m.must(visitor.Kill(m.within(10 * time.Second)))
+	})
+	m.sub("the phone is heard", func(t *testing.T) { m.hearsPhone() })
+	m.sub("sound card", func(t *testing.T) { m.soundCard(anna) })
+	anna.tap("hangUpBtn")
+	anna.state("home")
+}
+
+// speak plays the visitor's tone, over and over, into the other end of the door's microphone.
+func (m *machine) speak() *guest.Process {
+	m.t.Helper()
+	var pcm []byte
+	for i := range 48000 { // a whole number of periods
+		pcm = binary.LittleEndian.AppendUint16(pcm, uint16(int16(12000*math.Sin(2*math.Pi*visitorPitch*float64(i)/48000))))
+	}
+	m.must(m.Put(m.within(time.Minute), "/tmp/visitor", 0o644, pcm))
+	p, err := m.Start(m.within(time.Minute), guest.Command{Args: []string{"sh", "-c",
+		"while :; do cat /tmp/visitor; done | aplay -q -Dhw:Loopback,0 -traw -fS16_LE -c1 -r48000"}})
+	m.must(err)
+	return p
+}
+
+// hearsPhone records the other end of the door's loudspeaker until the phone's tone is what is loudest.
+func (m *machine) hearsPhone() {
+	m.t.Helper()
+	heard := 0.0
+	err := poll(time.Minute, func() bool {
+		m.shell("arecord -q -Dhw:Loopback,0 -traw -fS16_LE -c1 -r48000 -d1 /tmp/heard")
+		pcm, err := m.Get(m.within(time.Minute), "/tmp/heard")
+		m.must(err)
+		heard = loudest(pcm)
+		return math.Abs(heard-phonePitch) < 5
+	})
+	if err != nil {
+		m.t.Errorf("the door plays %.0f Hz, want %.0f", heard, phonePitch)
+	}
+}
+
+// loudest is the frequency from 200 to 1000 Hz that is strongest in 48 kHz mono S16 (Goertzel), 0 for silence.
+func loudest(pcm []byte) float64 {
+	best, most := 0.0, 1e6*float64(len(pcm))
+	for hertz := 200.0; hertz < 1000; hertz++ {
+		k, s1, s2 := 2*math.Cos(2*math.Pi*hertz/48000), 0.0, 0.0
+		for i := 0; i+1 < len(pcm); i += 2 {
+			s1, s2 = float64(int16(binary.LittleEndian.Uint16(pcm[i:])))+k*s1-s2, s1
+		}
+		if power := s1*s1 + s2*s2 - k*s1*s2; power > most {
+			best, most = hertz, power
+		}
+	}
+	return best
+}

@@ -1,0 +1,134 @@
+//go:build vm && browser
+
+package main
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"doorbell/device/guest"
+	"doorbell/device/guest/webcam"
+)
+
+const (
+	// takings is how often each device is taken away.
+	takings = 20
+	// returnTime is how soon a device that was given back has to work. The machine is emulated, and
+	// shares two processors with a browser: the longest is allowed twice the 2 s that half of them keep.
+	returnTime = 2 * time.Second
+)
+
+// soundCard takes the sound card away in a call.
+func (m *machine) soundCard(anna *phone) {
+	m.takenAway(anna, "microphone",
+		func() { m.must(m.UnplugSound(m.within(time.Minute))) },
+		func() { m.must(m.PlugSound(m.within(time.Minute))) },
+		func() { anna.device("speaker", "ok") })
+	visitor := m.speak()
+	anna.hearsPitch(visitorPitch)
+	m.must(visitor.Kill(m.within(10 * time.Second)))
+	m.hearsPhone()
+}
+
+// restart starts the program anew with that camera and without sound, which is most of the work here: so it
+// can be seen to rest. It returns in a call that shows the picture.
+func (m *machine) restart(anna *phone, camera string) {
+	m.stop()
+	m.run(camera, false)
+	anna.until("document.documentElement.dataset.connection === 'online'")
+	m.ring(anna)
+	anna.seesMotion()
+}
+
+// vivid is taken away in a call: the device from its driver, and by its own control; then the button's chip.
+func (m *machine) vivid(anna *phone) {
+	m.restart(anna, guest.VideoDevice)
+	m.sub("camera", func(t *testing.T) {
+		m.takenAway(anna, "camera",
+			func() { m.must(m.UnplugCamera(m.within(time.Minute))) },
+			func() { m.must(m.PlugCamera(m.within(time.Minute))) },
+			anna.seesMotion)
+	})
+	m.sub("camera that says that it is gone", func(t *testing.T) {
+		m.must(m.SetControl(m.within(time.Minute), guest.VideoDevice, "Disconnect", 1))
+		anna.device("camera", "lost")
+		m.must(m.UnplugCamera(m.within(time.Minute)))
+		m.must(m.PlugCamera(m.within(time.Minute)))
+		anna.device("camera", "ok")
+		anna.seesMotion()
+	})
+	m.sub("button", func(t *testing.T) {
+		presses := m.rings()
+		m.takenAway(anna, "button",
+			func() { m.must(m.UnplugGPIO(m.within(time.Minute))) },
+			func() { m.must(m.PlugGPIO(m.within(time.Minute))) },
+			func() {})
+		if n := m.rings(); n != presses {
+			t.Errorf("%d presses were taken though nobody pressed", n-presses)
+		}
+	})
+	anna.tap("hangUpBtn")
+	m.ring(anna) // the button that came back
+	anna.tap("hangUpBtn")
+	anna.state("home")
+}
+
+// usbCamera is the webcam: its picture, and pulling it out in a call.
+func (m *machine) usbCamera(anna *phone) {
+	bars, err := guest.MovingBars(640, 360, 15)
+	m.must(err)
+	var usb *guest.USBCamera
+	plug := func() {
+		usb, err = m.PlugUSBCamera(m.within(time.Minute), webcam.Camera{Streams: []webcam.Stream{bars}})
+		m.must(err)
+	}
+	plug()
+	m.restart(anna, usb.Device)
+	anna.seesBars(guest.Bars(), 0.5)
+	m.takenAway(anna, "camera", func() { m.must(usb.Unplug(m.within(time.Minute))) }, plug, anna.seesMotion)
+	anna.tap("hangUpBtn")
+	anna.state("home")
+	m.must(usb.Unplug(m.within(time.Minute)))
+}
+
+// takenAway takes a device away and gives it back, again and again in one call: the phone is told each
+// time, nothing is left behind, and the program rests while the device is away.
+func (m *machine) takenAway(anna *phone, device string, away, back, works func()) {
+	m.t.Helper()
+	works()
+	before := m.usage()
+	var took []time.Duration
+	for i := range takings {
+		away()
+		anna.device(device, "lost")
+		if i == 0 && device != "button" { // without it the camera goes on
+			m.rests()
+		}
+		back()
+		began := time.Now()
+		anna.device(device, "ok")
+		took = append(took, time.Since(began))
+		works()
+	}
+	after := m.usage()
+	slices.Sort(took)
+	m.t.Logf("back after %v (median), %v (longest); before: %+v, after: %+v", took[len(took)/2], took[len(took)-1], before, after)
+	if took[len(took)/2] > returnTime || took[len(took)-1] > 2*returnTime {
+		m.t.Errorf("the %s was back too late: %v", device, took)
+	}
+	// A descriptor or goroutine more or less may be the status command's own, and a phone's.
+	if after.descriptors > before.descriptors+2 || after.goroutines > before.goroutines+4 {
+		m.t.Errorf("left behind: %+v before, %+v after", before, after)
+	}
+}
+
+// rests sees that a program whose device is away doesn't burn a processor.
+func (m *machine) rests() {
+	m.t.Helper()
+	before := m.usage().cpu
+	m.shell("sleep 3")
+	if used := m.usage().cpu - before; used > 2*time.Second {
+		m.t.Errorf("%v of processor time in 3 s while a device is away", used)
+	}
+}
