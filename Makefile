@@ -40,6 +40,27 @@ armv7: ## build the release for 32-bit ones, Raspberry Pi 2 and newer
 $(RELEASES): go-tools
 	.ci/cross $@ go build -trimpath -ldflags "$(RELEASE_LDFLAGS) -extldflags '$(RELEASE_EXTLDFLAGS)'" -o bin/$@/doorbell ./cmd/doorbell
 
+NFPM_VERSION := v2.45.1
+NFPM := .cache/nfpm-$(NFPM_VERSION)/nfpm
+
+.PHONY: deb
+deb: $(RELEASES) build $(NFPM) ## make the Debian packages in dist/
+	@rm -rf dist
+	@for target in $(RELEASES); do .ci/deb $$target '$(VERSION)' $(NFPM); done
+	@ls -l dist/*.deb
+
+$(NFPM): | go-tools
+	GOBIN=$(CURDIR)/$(@D) CGO_ENABLED=0 go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+
+.PHONY: deb-test
+deb-test: deb ## install, upgrade, remove and purge the package in a Debian 12 of its own
+	.ci/deb-test
+
+.PHONY: security
+security: ## show how far systemd shuts the services in; below 2.0 is the aim
+	@.ci/need systemd-analyze=systemd
+	@for unit in doorbell doorbell-relay; do systemd-analyze security --offline=true --no-pager --threshold=20 configs/package/$$unit.service | tail -1; done
+
 .PHONY: size
 size: arm64 ## show what makes up the arm64 release
 	@.ci/size arm64 "$(LDFLAGS)" "$(RELEASE_EXTLDFLAGS)"
@@ -57,7 +78,7 @@ test: tools test-tools types ## run all tests: Go with the race detector, JavaSc
 	go test -race $(CI_TESTS) ./...
 	cd web && node --test test/
 	go test -race $(CI_TESTS) -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
-	$(MAKE) --no-print-directory arm-test $(if $(CI),reproducible)
+	$(MAKE) --no-print-directory arm-test deb-test security $(if $(CI),reproducible)
 
 .PHONY: arm-test
 arm-test: arm64 armv7 ## run the ARM releases, emulated: version, doctor, a call with themselves
@@ -95,7 +116,7 @@ fuzz: tools ## fuzz each target for a minute
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin web/node_modules
+	rm -rf bin dist web/node_modules
 
 # What the targets need, installed where it is missing (as root or through sudo).
 

@@ -29,6 +29,10 @@ type commands struct {
 	Visits  visitsCommand  `cmd:"" help:"List who rang, newest first, and what came of it."`
 	Doctor  doctorCommand  `cmd:"" help:"Look at camera, microphone, loudspeaker, button and ports, and say what is wrong."`
 	Version versionCommand `cmd:"" help:"Show the version."`
+
+	// For the package.
+	Man        manCommand        `cmd:"" hidden:"" help:"Print the man page."`
+	Completion completionCommand `cmd:"" hidden:"" help:"Print a shell's completion script."`
 }
 
 // environment is what a command works with.
