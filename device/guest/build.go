@@ -34,6 +34,16 @@ func Build(ctx context.Context, o Options) (*Image, error) {
 		return nil, err
 	}
 	defer unlock()
+	image, err := buildSmall(ctx, o)
+	if err != nil || o.Debian == "" {
+		return image, err
+	}
+	image.Debian, err = buildDebian(ctx, o)
+	return image, err
+}
+
+// buildSmall makes kernel and initramfs, or finds them in the cache.
+func buildSmall(ctx context.Context, o Options) (*Image, error) {
 	init, err := buildInit(ctx, o)
 	if err != nil {
 		return nil, err

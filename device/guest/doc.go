@@ -6,7 +6,11 @@
 // then runs commands, takes files, and has its devices pressed, unplugged and given back. New does all
 // of it for a test, and skips the test where QEMU is not installed.
 //
+// With Options.Debian the guest is a whole Debian with systemd instead, to install packages and run services
+// in; all else is the same.
+//
 // Packages needed on the host (Debian names): qemu-system-x86 for amd64, qemu-system-arm for arm64;
 // apt, dpkg, xz-utils and debian-archive-keyring, which Debian always has; and Go, which builds the
-// guest's init. Nothing is installed by this package, and it needs no root.
+// guest's init. Nothing is installed by this package, and it needs no root,
+// but for a Debian root, which takes root, mmdebstrap and e2fsprogs to make.
 package guest

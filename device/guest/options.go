@@ -28,6 +28,11 @@ type Options struct {
 	// programs put into the guest were linked against. Default: bookworm.
 	Suite string
 
+	// Debian is the suite of a whole Debian with systemd that the guest boots into, such as bookworm, in
+	// about three times the time. Default: none, the small guest. Making its root, about 200 MB in the cache, takes
+	// mmdebstrap, e2fsprogs and root. What a guest writes into its root is gone with it.
+	Debian string
+
 	// Modules are kernel modules to have in the image besides the usual ones.
 	Modules []string
 
@@ -41,6 +46,7 @@ type Image struct {
 	Release string // of the kernel, as uname -r prints it
 	Kernel  string // path of the kernel
 	Initrd  string // path of the root file system, an uncompressed cpio archive
+	Debian  string // path of the Debian root, an ext4 file system, or "" for the small guest
 }
 
 func (o Options) withDefaults() (Options, error) {

@@ -15,7 +15,8 @@ func arguments(image *Image, m machine, c Config, agentSocket, qmpSocket string)
 	// No nokaslr: after a reset the emulator takes 15 s longer to put a kernel where one has run before.
 	kernel := append([]string{
 		"console=" + m.console, "quiet", "loglevel=4", "panic=-1", "mitigations=off", "random.trust_cpu=on",
-	}, c.Kernel...)
+	}, debianWords(image, c)...)
+	kernel = append(kernel, c.Kernel...)
 	a := append([]string{
 		"-accel", "tcg,thread=multi", "-smp", strconv.Itoa(c.Processors), "-m", strconv.Itoa(c.Memory),
 		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio",
@@ -27,11 +28,15 @@ func arguments(image *Image, m machine, c Config, agentSocket, qmpSocket string)
 		"-netdev", netdev(c), "-device", "virtio-net-pci,netdev=net,romfile=",
 	}, m.options...)
 	for i, d := range c.Disks {
-		drive := fmt.Sprintf("if=none,id=disk%d,format=raw,file=%s", i, comma(d.Path))
+		drive := fmt.Sprintf("if=none,id=disk%d,%s", i, d.source())
 		if d.ReadOnly {
 			drive += ",readonly=on"
 		}
 		a = append(a, "-drive", drive, "-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d,serial=%s", i, comma(d.Serial)))
+	}
+	if image.Debian != "" { // changes go into a file that QEMU makes and drops
+		a = append(a, "-drive", "if=none,id=debian,format=raw,snapshot=on,file="+comma(image.Debian),
+			"-device", "virtio-blk-pci,drive=debian,serial="+debianSerial)
 	}
 	if c.Watchdog {
 		a = append(a, "-device", "i6300esb", "-action", "watchdog=reset")
@@ -43,6 +48,30 @@ func arguments(image *Image, m machine, c Config, agentSocket, qmpSocket string)
 		a = append(a, "-rtc", "base="+c.Clock.UTC().Format("2006-01-02T15:04:05"))
 	}
 	return a
+}
+
+// source is where QEMU reads and writes a disk.
+func (d Disk) source() string {
+	if d.Log == "" {
+		return "format=raw,file=" + comma(d.Path)
+	}
+	return "driver=blklogwrites,file.driver=file,file.filename=" + comma(d.Path) + ",log.driver=file,log.filename=" + comma(d.Log)
+}
+
+// debianSerial tells init which disk is the Debian root.
+const debianSerial = "debian"
+
+// debianWords tell init, and systemd, what to do with the Debian root. systemd looks for the watchdog when it
+// starts, so its driver is to be there by then.
+func debianWords(image *Image, c Config) []string {
+	if image.Debian == "" {
+		return nil
+	}
+	words := []string{"guest.root=" + debianSerial, "systemd.getty_auto=no", "systemd.show_status=no"}
+	if c.Watchdog {
+		words = append(words, "guest.modules=i6300esb")
+	}
+	return words
 }
 
 // processors is how many an emulated machine has by default; see Config.Processors.

@@ -70,6 +70,13 @@ func (g *Guest) launch(ctx context.Context, m machine, qemu string) error {
 		return errors.Join(err, agents.Close())
 	}
 	context.AfterFunc(g.life, func() { agents.Close(); monitors.Close() })
+	for _, d := range g.config.Disks {
+		if d.Log != "" {
+			if err := os.WriteFile(d.Log, nil, 0o644); err != nil {
+				return err
+			}
+		}
+	}
 	g.command = exec.Command(qemu, arguments(g.image, m, g.config, agentSocket, qmpSocket)...)
 	g.command.Stdout, g.command.Stderr = g.console, g.console
 	started := make(chan error, 1)

@@ -25,7 +25,7 @@ func New(t testing.TB, o Options, c Config) *Guest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := available(o.Arch); err != nil {
+	if err := available(o); err != nil {
 		if os.Getenv("DOORBELL_VM") == "must" {
 			t.Fatal(err)
 		}
@@ -50,9 +50,9 @@ func New(t testing.TB, o Options, c Config) *Guest {
 	return g
 }
 
-// available says whether guests of an architecture can run here.
-func available(arch string) error {
-	m, err := machineOf(arch)
+// available says whether such guests can run here.
+func available(o Options) error {
+	m, err := machineOf(o.Arch)
 	if err != nil {
 		return err
 	}
@@ -60,6 +60,9 @@ func available(arch string) error {
 		if _, err := exec.LookPath(program); err != nil {
 			return fmt.Errorf("no virtual machine: %w: apt install %s", err, debian)
 		}
+	}
+	if o.Debian != "" {
+		return canBuildDebian(o.Arch)
 	}
 	return nil
 }

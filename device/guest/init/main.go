@@ -75,6 +75,9 @@ func start() (int, error) {
 	if err := network(); err != nil {
 		return 0, err
 	}
+	if root, err := word("guest.root"); err != nil || root != "" {
+		return 0, errors.Join(err, enterDebian(root))
+	}
 	agent := exec.Command("/init", "agent")
 	agent.Stdout, agent.Stderr = os.Stdout, os.Stderr
 	if err := agent.Start(); err != nil {
