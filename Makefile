@@ -90,9 +90,15 @@ VM_TEST := $(if $(CI),DOORBELL_VM=must,) go test -p 1 $(CI_TESTS) -timeout 20m
 
 .PHONY: vm-test
 vm-test: tools test-tools vm-tools ## run the tests in virtual machines with the kernel's own camera, sound card and button
-	$(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
+	$(VM_TEST) -tags=$(TAGS),vm -skip TestDebian ./device/guest/...
 	$(VM_TEST) -tags=$(TAGS),vm -run TestMachine ./device
-	$(VM_TEST) -tags=$(TAGS),vm,browser -run TestVM ./cmd/doorbell
+	$(VM_TEST) -tags=$(TAGS),vm,browser -run 'TestVM|TestPowerCut' ./cmd/doorbell
+
+.PHONY: package-test
+package-test: deb vm-tools ## install, ring, upgrade in a call, hang, remove and purge in a Debian with systemd (a virtual machine)
+	@.ci/need mmdebstrap=mmdebstrap
+	$(VM_TEST) -tags=$(TAGS),vm -run TestDebian ./device/guest
+	$(VM_TEST) -tags=$(TAGS),vm -run TestPackage ./cmd/doorbell
 
 .PHONY: check
 check: tools types ## look at format, types, vet, staticcheck, the module, the tree
@@ -146,7 +152,7 @@ web-tools:
 
 .PHONY: vm-tools
 vm-tools:
-	@.ci/need qemu-system-x86_64=qemu-system-x86 qemu-system-aarch64=qemu-system-arm xz=xz-utils /sbin/mke2fs=e2fsprogs || { [ -z "$(CI)" ] && \
+	@.ci/need qemu-system-x86_64=qemu-system-x86 qemu-system-aarch64=qemu-system-arm xz=xz-utils /sbin/mke2fs=e2fsprogs /sbin/debugfs=e2fsprogs || { [ -z "$(CI)" ] && \
 		echo "doorbell: no QEMU: the tests in virtual machines are skipped" >&2; }
 
 .PHONY: test-tools
