@@ -15,8 +15,8 @@ import (
 func TestVMClock(t *testing.T) {
 	m := startMachine(t, guest.Config{Clock: time.Date(1970, 1, 1, 0, 0, 10, 0, time.UTC)})
 	m.run(guest.VideoDevice, false)
-	if !strings.Contains(m.door.Output(), "time=1970-01-01T") {
-		t.Errorf("the log does not begin in 1970:\n%s", m.door.Output())
+	if err := m.door.WaitOutput(m.within(time.Minute), "time=1970-01-01T"); err != nil {
+		t.Errorf("the log does not begin in 1970: %v\n%s", err, m.door.Output())
 	}
 	anna := openPhone(t, startBrowser(t), m.page(), "anna")
 	anna.login()
