@@ -131,6 +131,9 @@ func checkDevices(c *Config, wrong report) {
 	within(wrong, "camera.width", c.Camera.Width, 16, 3840)
 	within(wrong, "camera.height", c.Camera.Height, 16, 2160)
 	within(wrong, "camera.frame_rate", c.Camera.FrameRate, 1, 60)
+	if !slices.Contains([]string{"auto", "raw", "mjpeg", "h264"}, c.Camera.Format) {
+		wrong("camera.format", "expected auto, raw, mjpeg or h264, got %q", c.Camera.Format)
+	}
 	if c.Camera.BitRate != 0 {
 		within(wrong, "camera.bit_rate", c.Camera.BitRate, 50_000, 50_000_000)
 	}

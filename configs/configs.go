@@ -56,6 +56,7 @@ type Camera struct {
 	Height    int    `yaml:"height"`
 	FrameRate int    `yaml:"frame_rate"`
 	BitRate   int    `yaml:"bit_rate"`
+	Format    string `yaml:"format"`
 	KeepOpen  bool   `yaml:"keep_open"`
 }
 

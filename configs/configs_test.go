@@ -130,6 +130,7 @@ func TestWrong(t *testing.T) {
 		{"name:\n", `name: expected a text, got nothing`},
 		{"camera: ''\n", `camera.source: expected a name`},
 		{"camera: {width: 5}\n", `camera.width: expected 16 to 3840, got 5`},
+		{"camera: {source: auto, format: png}\n", `camera.format: expected auto, raw, mjpeg or h264, got "png"`},
 		{"button: {source: GPIO17, pull: sideways}\n", `button.pull: expected up, down or none, got "sideways"`},
 		{"log: {level: loud}\n", `log.level: expected debug, info, warn or error, got "loud"`},
 		{"ice: {servers: [{urls: ['http://x']}]}\n", `ice.servers[0].urls: expected stun:`},

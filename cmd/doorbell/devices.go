@@ -98,8 +98,12 @@ func (d *devices) openCamera(context.Context) (io.Closer, error) {
 	case kind == "pipe" && path != "":
 		return device.OpenPipe(path)
 	}
+	format := c.Format
+	if format == nameAuto {
+		format = "" // the device's own choice
+	}
 	return device.OpenCamera(c.Source, device.CameraOptions{
-		Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate,
+		Format: format, Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate,
 	})
 }
 
