@@ -140,7 +140,7 @@ func TestRevoked(t *testing.T) {
 	anna.sees()
 	d.Message(signaling.Message{Type: signaling.TypeLeave, Name: "anna", Reason: ReasonRevoked})
 	waitFor(t, "the end of anna's look", func() bool { s := status(t, d); return len(s.Connections) == 1 })
-	if s := status(t, d); s.Connections[0].Name != "bert" {
+	if s := status(t, d); s.Connections[0].Phone != "bert" {
 		t.Errorf("left: %+v", s.Connections)
 	}
 	bert.sees()

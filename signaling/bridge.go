@@ -111,7 +111,7 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	limits := b.limits
 	limits.MaxMessage += overhead
-	login := Login{RemoteAddr: r.RemoteAddr, Header: r.Header}
+	login := Login{RemoteAddr: r.RemoteAddr, Header: r.Header, TLS: r.TLS != nil}
 	b.sockets.start(near, release, func(phone *wire) { b.join(login, phone, newWire(far, limits)) })
 }
 

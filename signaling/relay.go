@@ -21,6 +21,7 @@ type Login struct {
 	RemoteAddr string // host:port; "local" in the same process
 	// Header is that of the request that opened the WebSocket; nil in the same process.
 	Header http.Header
+	TLS    bool // the WebSocket came over TLS
 	Local  bool // in the same process
 
 	host string // that the request named; what a device key signs is for it alone
@@ -176,7 +177,7 @@ func (r *Relay) accept(w http.ResponseWriter, req *http.Request, allow func(*htt
 		release()
 		return
 	}
-	login := Login{RemoteAddr: req.RemoteAddr, Header: req.Header, host: req.Host}
+	login := Login{RemoteAddr: req.RemoteAddr, Header: req.Header, TLS: req.TLS != nil, host: req.Host}
 	r.sockets.start(conn, release, func(w *wire) { r.serve(w, login) })
 }
 
