@@ -12,15 +12,25 @@ import (
 // have none. Who invites an owner while there is none makes the claim of the
 // appliance, and ends every older one.
 func (k *Keyring) Invite(role Role, house string, until time.Time) (Invitation, string, error) {
-	if err := k.checkRole(role, until); err != nil {
-		return Invitation{}, "", err
-	}
 	words, err := newSecret()
 	if err != nil {
 		return Invitation{}, "", err
 	}
+	made, err := k.InviteWith(words, role, house, until)
+	return made, words, err
+}
+
+// InviteWith is Invite with words that Invite has given before: on paper or on a
+// card, they last longer than the process. It is an *Error where they are too few.
+func (k *Keyring) InviteWith(words string, role Role, house string, until time.Time) (Invitation, error) {
+	if len(plain(words)) < secretWords*minWord {
+		return Invitation{}, &Error{Code: CodeBadRequest, Message: "These words are too few to keep anybody out."}
+	}
+	if err := k.checkRole(role, until); err != nil {
+		return Invitation{}, err
+	}
 	made := Invitation{ID: newID(), Role: role, House: house, Until: until.Round(0), Expires: time.Now().Add(InvitationLife)}
-	err = k.change(func(s *State) error {
+	err := k.change(func(s *State) error {
 		if role == RoleOwner && !hasOwner(s.Phones, house) {
 			s.Invitations = slices.DeleteFunc(s.Invitations, func(t Ticket) bool { return t.Role == RoleOwner && t.House == house })
 		}
@@ -31,13 +41,13 @@ func (k *Keyring) Invite(role Role, house string, until time.Time) (Invitation, 
 		return nil
 	}, dropUnsaved)
 	if err != nil {
-		return Invitation{}, "", err
+		return Invitation{}, err
 	}
 	k.mu.Lock()
 	k.tries.claim = 0
 	k.mu.Unlock()
 	k.log.Info("a phone is invited", "role", role, "house", house, "minutes", InvitationLife.Minutes())
-	return made, words, nil
+	return made, nil
 }
 
 func (k *Keyring) checkRole(role Role, until time.Time) error {
@@ -106,6 +116,7 @@ func (k *Keyring) Join(secret, name, address string) (Phone, string, error) {
 	if err != nil {
 		return Phone{}, "", err
 	}
+	k.options.Joined(phone)
 	k.log.Info("a phone joined", "phone", phone.Name, "role", phone.Role, "house", phone.House, "from", address)
 	return phone, token, nil
 }
@@ -164,6 +175,7 @@ func (k *Keyring) Admit(subject, name string, role Role) (Phone, string, error) 
 	if err != nil {
 		return Phone{}, "", err
 	}
+	k.options.Joined(phone)
 	k.log.Info("a phone signed in", "phone", phone.Name, "role", role, "subject", subject)
 	return phone, token, nil
 }

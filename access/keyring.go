@@ -37,6 +37,8 @@ type Options struct {
 	// Ended is told each phone whose right ended, from the goroutine that ended it.
 	// It must not block. Nil: nobody is told.
 	Ended func(Phone)
+	// Joined is told each phone that came in, in the same way. Nil: nobody is told.
+	Joined func(Phone)
 	// Logger: nil is slog.Default().
 	Logger *slog.Logger
 }
@@ -77,6 +79,9 @@ func Open(file File, o Options) (*Keyring, error) {
 	}
 	if o.Ended == nil {
 		o.Ended = func(Phone) {}
+	}
+	if o.Joined == nil {
+		o.Joined = func(Phone) {}
 	}
 	state, found, err := file.Load()
 	switch {

@@ -12,6 +12,9 @@ import (
 // secret: each has log2(7776) = 12.9 bits, four have 51.7.
 const secretWords = 4
 
+// minWord is how many letters the shortest word of that list has.
+const minWord = 3
+
 // newSecret makes the words of an invitation, a hyphen between them. Words of the
 // list may have hyphens themselves; plain takes all of them away.
 func newSecret() (string, error) {
