@@ -11,15 +11,24 @@ type SignIn interface {
 	// Provider is the name that the button shows.
 	Provider() string
 
-	// Start sends the browser to the provider.
-	Start(w http.ResponseWriter, r *http.Request)
+	// Start returns where to send the browser, and may leave something in it that Finish checks.
+	Start(w http.ResponseWriter, r *http.Request) (to string, err error)
 
 	// Finish reads what the browser brings back, and returns who it is, by issuer and subject, the name for the phone, and what
 	// the person may be. The error is told to the log, the person hears that it didn't work.
 	Finish(w http.ResponseWriter, r *http.Request) (subject, name string, role access.Role, err error)
 }
 
-func (s *site) startSignIn(w http.ResponseWriter, r *http.Request) { s.SignIn.Start(w, r) }
+// startSignIn sends the browser to the provider.
+func (s *site) startSignIn(w http.ResponseWriter, r *http.Request) {
+	to, err := s.SignIn.Start(w, r)
+	if err != nil {
+		s.log.Error("a sign-in could not begin", "error", err)
+		http.Redirect(w, r, "/join?refused", http.StatusSeeOther)
+		return
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
 
 // endSignIn gives the phone of a person who may come in its session.
 func (s *site) endSignIn(w http.ResponseWriter, r *http.Request) {

@@ -246,7 +246,7 @@ func (p *program) servePage(ctx context.Context, sockets http.Handler) error {
 		Relay: sockets, Missed: p.missed(), Keys: p.house.keys,
 		Settings: web.Settings{Door: p.config.Name, Open: p.house.keys == nil, Version: versionOf()},
 		Hosts:    p.identity.ours, Public: p.identity.public, Link: p.identity.link, Secure: p.identity.sites,
-		Here: p.here, Trust: trust, Logger: p.log,
+		Here: p.here, Trust: trust, SignIn: newSignIn(p.config.OpenID), Logger: p.log,
 	}
 	if p.house.keys == nil {
 		options.Open = p.house.admits

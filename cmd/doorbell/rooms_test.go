@@ -15,6 +15,8 @@ var rooms = map[string][]string{
 	"doorbell/configs":    nil,
 	"doorbell/device":     nil,
 	"doorbell/device/sim": nil,
+	"doorbell/lan":        nil,
+	"doorbell/openid":     nil,
 	"doorbell/signaling":  nil,
 	"doorbell/store":      nil,
 	"doorbell/web":        {"doorbell/access"},
@@ -22,15 +24,18 @@ var rooms = map[string][]string{
 }
 
 var owners = map[string]string{
-	"github.com/pion/webrtc/v4":    "doorbell/rtc",
-	"github.com/pion/mediadevices": "doorbell/device",
-	"github.com/gen2brain/malgo":   "doorbell/device",
-	"github.com/hraban/opus":       "doorbell/device",
-	"periph.io/x/host/v3":          "doorbell/device",
-	"periph.io/x/conn/v3":          "doorbell/device",
-	"github.com/gorilla/websocket": "doorbell/signaling",
-	"github.com/goccy/go-yaml":     "doorbell/configs",
-	"github.com/alecthomas/kong":   "doorbell/cmd/doorbell",
+	"github.com/pion/webrtc/v4":        "doorbell/rtc",
+	"github.com/pion/mediadevices":     "doorbell/device",
+	"github.com/gen2brain/malgo":       "doorbell/device",
+	"github.com/hraban/opus":           "doorbell/device",
+	"periph.io/x/host/v3":              "doorbell/device",
+	"periph.io/x/conn/v3":              "doorbell/device",
+	"github.com/gorilla/websocket":     "doorbell/signaling",
+	"github.com/goccy/go-yaml":         "doorbell/configs",
+	"github.com/caddyserver/certmagic": "doorbell/certs",
+	"github.com/coreos/go-oidc":        "doorbell/openid",
+	"github.com/sethvargo/go-diceware": "doorbell/access",
+	"github.com/alecthomas/kong":       "doorbell/cmd/doorbell",
 }
 
 func TestRooms(t *testing.T) {
