@@ -92,9 +92,13 @@ func (p *program) invite(r *http.Request) (invited, error) {
 			return invited{}, err
 		}
 	}
+	claim := role == access.RoleOwner && house == "" && !p.house.keys.Claimed()
 	made, words, err := p.house.keys.Invite(role, house, until)
 	if err != nil {
 		return invited{}, err
+	}
+	if claim {
+		p.house.writeClaimFile(p.identity.entry(), words) // the older words are no longer valid
 	}
 	return p.invited(made.Role, words, made.Expires), nil
 }

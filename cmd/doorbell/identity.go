@@ -162,7 +162,10 @@ func (i *identity) addresses(listener net.Listener) []string {
 	for _, address := range lan.Addresses() {
 		all = append(all, address.String())
 	}
-	return append(all, "localhost")
+	if len(all) == 0 { // no network: only this machine itself
+		return []string{"localhost"}
+	}
+	return all
 }
 
 // siteURL writes an address without the port that its scheme has anyhow.
