@@ -56,6 +56,12 @@ func addressOf(hostPort string) netip.Addr {
 	return address.Addr().Unmap().WithZone("")
 }
 
+// isWeakerOrigin tells whether a page that came by plain HTTP asks the site that comes by HTTPS: anybody on the way can have
+// written that page, and http.CrossOriginProtection compares hosts only.
+func isWeakerOrigin(r *http.Request) bool {
+	return r.TLS != nil && r.Method != http.MethodGet && r.Method != http.MethodHead && strings.HasPrefix(r.Header.Get("Origin"), "http:")
+}
+
 // secure tells whether the site itself may be served on this connection: over TLS, from this machine to itself, which browsers
 // take for a secure context, or to somebody who needs no key.
 func (s *site) secure(r *http.Request, host string) bool {

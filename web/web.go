@@ -155,7 +155,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		servePlain(w, http.StatusMisdirectedRequest, "Misdirected request: this doorbell is not known by that name.")
 		return
 	}
-	if err := s.foreign.Check(r); err != nil {
+	if s.foreign.Check(r) != nil || isWeakerOrigin(r) {
 		s.log.Warn("request from another site refused", "path", clip(r.URL.Path), "remote", r.RemoteAddr, "origin", clip(r.Header.Get("Origin")))
 		refuse(w, http.StatusForbidden, "cross-site", "Forbidden: this was asked for by a page of another site.")
 		return

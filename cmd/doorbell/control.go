@@ -135,6 +135,10 @@ type status struct {
 	Version string `json:"version"`
 	Name    string `json:"name"`
 	Page    string `json:"page"`
+	// Plain is where plain HTTP is served, for this machine and to begin with. Secure
+	// lists where HTTPS is, the best first.
+	Plain  string   `json:"plain"`
+	Secure []string `json:"secure"`
 	// Relay is the relay elsewhere that the door logs in to; empty for its own.
 	Relay string `json:"relay,omitempty"`
 	// Here lists who is logged in to the own relay.
@@ -151,7 +155,7 @@ func (p *program) status(ctx context.Context) (status, error) {
 	defer cancel()
 	door, err := p.door.Status(ctx)
 	s := status{
-		Version: versionOf(), Name: p.config.Name, Page: p.pageURL(), Relay: p.config.Signaling.URL,
+		Version: versionOf(), Name: p.config.Name, Page: p.pageURL(), Plain: p.identity.entry(), Secure: append([]string{}, p.identity.sites()...), Relay: p.config.Signaling.URL,
 		Door: door, Devices: p.devices.status(), Here: []signaling.Peer{},
 		Goroutines: runtime.NumGoroutine(),
 	}

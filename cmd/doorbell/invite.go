@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,14 +30,17 @@ type invited struct {
 	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
-// show prints an invitation, with the QR code where somebody can see it.
-func (i invited) show(w io.Writer) {
+// show prints an invitation, with the QR code where somebody can see it, at once:
+// no line of a log gets in between.
+func (i invited) show(out io.Writer) {
+	w := &bytes.Buffer{}
+	defer func() { _, _ = out.Write(w.Bytes()) }()
 	who := "The phone"
 	if i.Role == access.RoleOwner {
 		who = "The phone becomes an owner's. It"
 	}
 	_, _ = fmt.Fprintf(w, "\n  %s joins by scanning this, within %.0f minutes:\n\n", who, access.InvitationLife.Minutes())
-	if isTerminal(w) {
+	if isTerminal(out) {
 		qrterminal.GenerateWithConfig(i.Link, qrterminal.Config{
 			Level: qrterminal.M, Writer: w, HalfBlocks: true, QuietZone: 2,
 			BlackChar: qrterminal.BLACK_BLACK, WhiteChar: qrterminal.WHITE_WHITE,
