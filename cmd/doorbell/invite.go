@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -49,8 +50,14 @@ func (i invited) show(out io.Writer) {
 	}
 	_, _ = fmt.Fprintf(w, "  The link:     %s\n  or the page:  %s\n  and the words %s\n", i.Link, i.Page, strings.ReplaceAll(i.Words, "-", " "))
 	if i.Fingerprint != "" {
-		half := len(i.Fingerprint)/2 + 1
-		_, _ = fmt.Fprintf(w, "\n  The certificate that phones are asked to trust has this fingerprint (SHA-256):\n    %s\n    %s\n", i.Fingerprint[:half], i.Fingerprint[half:])
+		_, _ = fmt.Fprintf(w, "\n  The certificate that phones are asked to trust has this fingerprint (SHA-256):\n")
+		for line := range slices.Chunk(strings.Split(i.Fingerprint, ":"), 16) {
+			_, _ = fmt.Fprint(w, "   ")
+			for group := range slices.Chunk(line, 4) { // as the page groups them
+				_, _ = fmt.Fprint(w, " ", strings.Join(group, ":"))
+			}
+			_, _ = fmt.Fprintln(w)
+		}
 	}
 	_, _ = fmt.Fprintln(w)
 }

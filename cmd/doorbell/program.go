@@ -39,7 +39,7 @@ type program struct {
 	config   configs.Config
 	log      *slog.Logger
 	key      ed25519.PrivateKey // of the device
-	house    *house
+	house    *household
 	identity *identity
 	relay    *signaling.Relay  // nil with a relay elsewhere
 	bridge   *signaling.Bridge // to that one
@@ -70,7 +70,7 @@ func newProgram(config configs.Config, door bool, log *slog.Logger) (*program, e
 	if p.key, err = store.Key(filepath.Join(stateDir(config.StateDir), "device.key")); err != nil {
 		return nil, err
 	}
-	if p.house, err = newHouse(config, door, log, p.expel); err != nil {
+	if p.house, err = newHousehold(config, door, log, p.expel); err != nil {
 		return nil, err
 	}
 	if p.identity, err = newIdentity(config, log); err != nil {

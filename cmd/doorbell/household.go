@@ -22,9 +22,9 @@ import (
 	"doorbell/web"
 )
 
-// house is who may come in, by the configuration and by what was decided since.
-type house struct {
-	// Fixed after newHouse.
+// household is who may come in, by the configuration and by what was decided since.
+type household struct {
+	// Fixed after newHousehold.
 	config configs.Config
 	door   bool // there is one in this process
 	log    *slog.Logger
@@ -32,9 +32,9 @@ type house struct {
 	open   []netip.Prefix
 }
 
-// newHouse reads who may come in. ended is told whose right is over.
-func newHouse(config configs.Config, door bool, log *slog.Logger, ended func(access.Phone)) (*house, error) {
-	h := &house{config: config, door: door, log: log}
+// newHousehold reads who may come in. ended is told whose right is over.
+func newHousehold(config configs.Config, door bool, log *slog.Logger, ended func(access.Phone)) (*household, error) {
+	h := &household{config: config, door: door, log: log}
 	if config.Access.Mode == configs.AccessOpen {
 		h.open = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 		for _, network := range config.Access.OpenNetworks {
@@ -59,7 +59,7 @@ func newHouse(config configs.Config, door bool, log *slog.Logger, ended func(acc
 }
 
 // reserved tells whether a name is a door's.
-func (h *house) reserved(name string) bool {
+func (h *household) reserved(name string) bool {
 	if h.door && signaling.LikeName(h.config.Name, name) {
 		return true
 	}
@@ -67,12 +67,12 @@ func (h *house) reserved(name string) bool {
 }
 
 // admits tells whether somebody at an address needs no key.
-func (h *house) admits(address netip.Addr) bool {
+func (h *household) admits(address netip.Addr) bool {
 	return slices.ContainsFunc(h.open, func(p netip.Prefix) bool { return p.Contains(address) })
 }
 
 // authorize is the policy of the own relay, and of the bridge to one elsewhere.
-func (h *house) authorize(ctx context.Context, l signaling.Login) (signaling.Grant, error) {
+func (h *household) authorize(ctx context.Context, l signaling.Login) (signaling.Grant, error) {
 	switch {
 	case l.Local:
 		return signaling.Grant{}, nil
@@ -86,13 +86,13 @@ func (h *house) authorize(ctx context.Context, l signaling.Login) (signaling.Gra
 	return h.authorizePhone(l)
 }
 
-func (h *house) knowsKey(key string) bool {
+func (h *household) knowsKey(key string) bool {
 	return slices.ContainsFunc(h.config.Relay.Doors, func(d configs.Door) bool { return d.Key == key })
 }
 
 // authorizeKey lets in the doors that the configuration names, and by their word
 // the phones of their house.
-func (h *house) authorizeKey(l signaling.Login) (signaling.Grant, error) {
+func (h *household) authorizeKey(l signaling.Login) (signaling.Grant, error) {
 	for _, door := range h.config.Relay.Doors {
 		switch {
 		case door.Key != l.Key:
@@ -105,11 +105,11 @@ func (h *house) authorizeKey(l signaling.Login) (signaling.Grant, error) {
 	return signaling.Grant{}, &signaling.Refusal{Reason: signaling.ReasonReserved, Message: "that name is not this door's here"}
 }
 
-func (h *house) hasPhone(house, name string) bool {
+func (h *household) hasPhone(house, name string) bool {
 	return h.keys != nil && slices.ContainsFunc(h.keys.Phones(house), func(p access.Phone) bool { return signaling.LikeName(p.Name, name) })
 }
 
-func (h *house) authorizeAnybody(ctx context.Context, l signaling.Login) (signaling.Grant, error) {
+func (h *household) authorizeAnybody(ctx context.Context, l signaling.Login) (signaling.Grant, error) {
 	if remote, err := netip.ParseAddrPort(l.RemoteAddr); err != nil || !h.admits(remote.Addr().Unmap()) {
 		return signaling.Grant{}, &signaling.Refusal{Reason: signaling.ReasonDenied, Message: "this network is not one that is let in"}
 	}
@@ -118,7 +118,7 @@ func (h *house) authorizeAnybody(ctx context.Context, l signaling.Login) (signal
 
 // authorizePhone lets in the phone whose session the socket has, under its own
 // name.
-func (h *house) authorizePhone(l signaling.Login) (signaling.Grant, error) {
+func (h *household) authorizePhone(l signaling.Login) (signaling.Grant, error) {
 	token := web.Token(l.Header, l.TLS)
 	phone, known := h.keys.Identify(token)
 	if !known || l.Kind != signaling.KindPhone || phone.Name != l.Name {
@@ -135,7 +135,7 @@ func clientOf(p access.Phone) string { return "phone " + p.ID }
 
 // claim makes the invitation for the first phone, where there is none yet. Where
 // the claim file has words of an earlier start, it is them.
-func (h *house) claim() (words string, expires time.Time, err error) {
+func (h *household) claim() (words string, expires time.Time, err error) {
 	if h.keys == nil || h.keys.Claimed() {
 		return "", time.Time{}, nil
 	}
@@ -150,7 +150,7 @@ func (h *house) claim() (words string, expires time.Time, err error) {
 }
 
 // readClaimFile returns the words of an earlier start: the last line.
-func (h *house) readClaimFile() string {
+func (h *household) readClaimFile() string {
 	if h.config.Access.ClaimFile == "" {
 		return ""
 	}
@@ -163,7 +163,7 @@ func (h *house) readClaimFile() string {
 }
 
 // writeClaimFile leaves the words where somebody with the card finds them.
-func (h *house) writeClaimFile(page, words string) {
+func (h *household) writeClaimFile(page, words string) {
 	path := h.config.Access.ClaimFile
 	if path == "" || words == "" {
 		return
@@ -176,7 +176,7 @@ func (h *house) writeClaimFile(page, words string) {
 	}
 }
 
-func (h *house) removeClaimFile() {
+func (h *household) removeClaimFile() {
 	path := h.config.Access.ClaimFile
 	if path == "" {
 		return
