@@ -10,9 +10,11 @@ import (
 // rooms is which of our packages each may know, and owners which of them may
 // import a big dependency: the house as it is meant, kept a fact.
 var rooms = map[string][]string{
+	"doorbell/certs":      nil,
 	"doorbell/configs":    nil,
 	"doorbell/device":     nil,
 	"doorbell/device/sim": nil,
+	"doorbell/lan":        nil,
 	"doorbell/signaling":  nil,
 	"doorbell/store":      nil,
 	"doorbell/web":        nil,
@@ -20,15 +22,19 @@ var rooms = map[string][]string{
 }
 
 var owners = map[string]string{
-	"github.com/pion/webrtc/v4":    "doorbell/rtc",
-	"github.com/pion/mediadevices": "doorbell/device",
-	"github.com/gen2brain/malgo":   "doorbell/device",
-	"github.com/hraban/opus":       "doorbell/device",
-	"periph.io/x/host/v3":          "doorbell/device",
-	"periph.io/x/conn/v3":          "doorbell/device",
-	"github.com/gorilla/websocket": "doorbell/signaling",
-	"github.com/goccy/go-yaml":     "doorbell/configs",
-	"github.com/alecthomas/kong":   "doorbell/cmd/doorbell",
+	"github.com/pion/webrtc/v4":        "doorbell/rtc",
+	"github.com/pion/mediadevices":     "doorbell/device",
+	"github.com/gen2brain/malgo":       "doorbell/device",
+	"github.com/hraban/opus":           "doorbell/device",
+	"periph.io/x/host/v3":              "doorbell/device",
+	"periph.io/x/conn/v3":              "doorbell/device",
+	"github.com/gorilla/websocket":     "doorbell/signaling",
+	"github.com/goccy/go-yaml":         "doorbell/configs",
+	"github.com/alecthomas/kong":       "doorbell/cmd/doorbell",
+	"github.com/caddyserver/certmagic": "doorbell/certs",
+	"github.com/mholt/acmez/v3":        "doorbell/certs",
+	"go.uber.org/zap":                  "doorbell/certs",
+	"howett.net/plist":                 "doorbell/certs",
 }
 
 func TestRooms(t *testing.T) {
