@@ -25,7 +25,7 @@ func TestKill(t *testing.T) {
 				if tt.fresh {
 					dir, told = filepath.Join(t.TempDir(), "certs"), ""
 				}
-				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(15+i)*time.Millisecond)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(5+i)*time.Millisecond)
 				cmd := exec.CommandContext(ctx, os.Args[0])
 				cmd.Env = append(os.Environ(), "CERTS_RENEW="+dir)
 				out, _ := cmd.Output()

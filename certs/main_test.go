@@ -16,6 +16,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("CERTS_RENEW"); dir != "" {
 		renewForEver(dir)
 	}
+	if dir := os.Getenv("CERTS_PEBBLE"); dir != "" {
+		servePebble(dir)
+	}
 	goleak.VerifyTestMain(m)
 }
 
