@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -93,6 +94,9 @@ func NewACME(options ACMEOptions) (*ACME, error) {
 // up to six hours, as authorities ask for. This process must be listening already:
 // the authority comes to see that the names are ours.
 func (a *ACME) Run(ctx context.Context) error {
+	if err := os.MkdirAll(a.options.Dir, 0o700); err != nil {
+		return fmt.Errorf("certificates: making their folder: %w", err)
+	}
 	storage := newStorage(a.options.Dir)
 	log := zap.New(slogCore{a.log})
 	cache := certmagic.NewCache(certmagic.CacheOptions{

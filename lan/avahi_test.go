@@ -144,3 +144,19 @@ func TestAvahiHasTheName(t *testing.T) {
 	}
 	late.expect("-4", "doorbell-2.local", "192.168.77.1")
 }
+
+// TestAvahiOfTheSameName has a machine that is called doorbell itself, as a Raspberry
+// Pi may be: avahi-daemon and we share the name.
+func TestAvahiOfTheSameName(t *testing.T) {
+	n := newNet(t)
+	door := n.add("door", "192.168.77.1/24", "fd77::1/64")
+	before := startAvahi(door, "doorbell")
+	p := door.respond("doorbell", "")
+	p.expect("claimed doorbell")
+	phone := startAvahi(n.add("phone", "192.168.77.2/24"), "phone")
+	phone.expect("-4", "doorbell.local", "192.168.77.1")
+	if strings.Contains(before.said(), "conflict") {
+		t.Errorf("avahi gave way:\n%s", before.said())
+	}
+	p.stop("doorbell.local")
+}

@@ -52,6 +52,7 @@ type session struct {
 
 	links   []link
 	sockets map[place]*socket
+	own     map[netip.Addr]bool // all addresses of this machine
 	told    string // the name that Options.Claimed knows
 
 	mine      bool                  // the name is claimed
@@ -117,6 +118,7 @@ func (s *session) take(p packet) {
 // look finds out which networks there are. In new ones the name has to be claimed; new
 // addresses in the old ones are made known.
 func (s *session) look() {
+	s.own = ownAddresses()
 	now, before := slices.DeleteFunc(links(), link.isMute), s.links
 	if slices.EqualFunc(now, before, link.equals) {
 		return
@@ -248,7 +250,8 @@ func (s *session) heard(p packet) {
 		return
 	}
 	m, err := parse(p.data, s.name())
-	if err != nil || s.ours(p.from.Addr()) && m.response {
+	ours := s.own[p.from.Addr().WithZone("")]
+	if err != nil || ours && m.response {
 		return
 	}
 	switch {
@@ -258,20 +261,16 @@ func (s *session) heard(p packet) {
 		}
 	case s.mine:
 		s.answer(p, m, s.links[i])
-	case slices.ContainsFunc(m.proposed, s.foreign):
+	case !ours && slices.ContainsFunc(m.proposed, s.foreign):
 		s.rival(m.proposed, s.links[i])
 	}
 }
 
-// ours tells whether an address is one of this machine's.
-func (s *session) ours(address netip.Addr) bool {
-	return slices.ContainsFunc(s.links, func(l link) bool { return l.has(address) })
-}
-
 // foreign tells whether a record gives our name to another machine. One with our own
-// address comes from another program on this machine, or from a repeater of multicast.
+// address comes from another program on this machine, such as an avahi-daemon where
+// the machine itself has the name, or from a repeater of multicast.
 func (s *session) foreign(r record) bool {
-	return r.address.IsValid() && r.ttl > 0 && !s.ours(r.address)
+	return r.address.IsValid() && r.ttl > 0 && !s.own[r.address]
 }
 
 // conflict is that somebody answers to our name. Who has claimed it asks again (RFC
