@@ -53,7 +53,7 @@ type session struct {
 	links   []link
 	sockets map[place]*socket
 	own     map[netip.Addr]bool // all addresses of this machine
-	told    string // the name that Options.Claimed knows
+	told    string              // the name that Options.Claimed knows
 
 	mine      bool                  // the name is claimed
 	step      int                   // of claiming it: first the probes, then the announcements
