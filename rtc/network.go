@@ -58,6 +58,9 @@ type network struct {
 	config webrtc.Configuration
 	udp    *mediaPort
 	tcp    *ice.TCPMuxDefault
+
+	loopback bool // media flows over loopback too
+	afar     bool // phones outside these networks are to be reached
 }
 
 func newNetwork(options ICEOptions, log *slog.Logger) (*network, error) {
@@ -73,7 +76,7 @@ func newNetwork(options ICEOptions, log *slog.Logger) (*network, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("opening TCP port %d for media: %w (set ice.port)", udp.port, err), udp.Close())
 	}
-	n := &network{udp: udp, tcp: ice.NewTCPMuxDefault(ice.TCPMuxParams{
+	n := &network{loopback: options.Loopback, afar: len(options.Servers) > 0, udp: udp, tcp: ice.NewTCPMuxDefault(ice.TCPMuxParams{
 		Listener: listener, Logger: logs.NewLogger("ice"), ReadBufferSize: 64, WriteBufferSize: tcpWriteBuffer,
 	})}
 	if err := n.build(options, logs); err != nil {

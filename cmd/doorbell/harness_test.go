@@ -58,9 +58,17 @@ func TestMain(m *testing.M) {
 	}))
 }
 
+// trial is the part of a configuration that lets everybody on this machine in, over
+// plain HTTP, for tests that are about something else.
+const trial = `
+access: open
+tls: {listen: none}
+local_name: ""
+`
+
 // simulated is the configuration of these tests: everything simulated, any port,
 // pictures small enough for a busy machine.
-const simulated = `
+const simulated = trial + `
 listen: 127.0.0.1:0
 camera: {source: sim, width: 640, height: 360, frame_rate: 15}
 microphone: sim
