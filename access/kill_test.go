@@ -138,7 +138,7 @@ func killed(t *testing.T, path string) []string {
 		_ = cmd.Wait()
 		t.Fatalf("the process did not start: %s", lines.Text())
 	}
-	timer := time.AfterFunc(rand.N(15*time.Millisecond), func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(rand.N(40*time.Millisecond), func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	var said []string
 	for lines.Scan() {

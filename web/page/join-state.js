@@ -25,16 +25,18 @@ const defaultWait = 60; // seconds after too many tries, where the house says no
  * initial returns the state of a page that was just opened.
  * @param {string} secret  from the link, normalised; '' where there was none
  * @param {string} name    proposed
+ * @param {boolean} [refused]  the sign-in provider's answer was not enough to come in
  * @returns {State}
  */
-export function initial(secret, name) {
-  return { view: 'loading', claimed: true, door: '', openid: '', secret, linked: secret !== '', name, error: null, until: 0 };
+export function initial(secret, name, refused = false) {
+  const error = refused ? { code: 'openid-refused', text: '' } : null;
+  return { view: 'loading', claimed: true, door: '', openid: '', secret, linked: secret !== '', name, error, until: 0 };
 }
 
 /** @type {Record<string, (state: State, event: any) => [Partial<State>, ...Effect[]]>} */
 const handlers = {
   /** The house told how it stands. */
-  told: (_, { claimed, door, openid = '' }) => [{ view: 'form', claimed, door, openid, error: null }],
+  told: (_, { claimed, door, openid = '' }) => [{ view: 'form', claimed, door, openid }],
 
   /** This phone belongs to the house already. */
   member: (_, { name }) => [{ view: 'member', name, error: null }],
@@ -45,9 +47,6 @@ const handlers = {
   /** The house was not reached. */
   unreachable: () => [{ view: 'offline' }],
   retry: (state) => (state.view === 'offline' ? [{ view: 'loading' }, { do: 'ask' }] : [{}]),
-
-  /** A phone that has a name takes the invitation up all the same, with another right perhaps. */
-  anew: (state) => [{ view: 'loading' }, ...(state.view === 'member' ? [/** @type {Effect} */ ({ do: 'ask' })] : [])],
 
   submit(state, { secret: typed, name: given, at }) {
     if (state.view !== 'form' || at < state.until) return [{}];
@@ -61,6 +60,7 @@ const handlers = {
   joined: (_, { name }) => [{ view: 'done', name, error: null }, { do: 'go' }],
 
   refused(state, { code, text = '', retryAfter = 0, at }) {
+    if (code === 'already-in' || code === 'open') return [{ view: 'loading', error: null }, { do: 'ask' }];
     const back = /** @type {Partial<State>} */ ({ view: 'form', error: { code, text } });
     if (code === 'wrong-secret') return [{ ...back, linked: false, secret: '' }];
     if (code === 'name-taken') return [{ ...back, name: another(state.name) }];

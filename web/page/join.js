@@ -10,19 +10,18 @@ import { JoinView } from './view-join.js';
 
 /** @typedef {{type: string, [field: string]: any}} Event */
 
-/** The secret is taken out of the address bar at once, and with that out of the browser's history. */
-function takeSecret() {
-  const secret = fromHash(location.hash);
-  if (location.hash) history.replaceState(null, '', location.pathname + location.search);
-  return secret;
+/** Reads what the address says, and takes the secret out of the address bar at once, and with that out of the browser's history. */
+function opened() {
+  const { hash, search, pathname } = location;
+  if (hash || search) history.replaceState(null, '', pathname);
+  return initial(fromHash(hash), propose(navigator), new URLSearchParams(search).has('refused'));
 }
 
 /** Joining is the page's one loop. */
 class Joining {
   #house = new House();
   #backoff = new Backoff();
-  #state = initial(takeSecret(), propose(navigator));
-  #anew = false;
+  #state = opened();
   /** @type {JoinView} */ #view;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #retry;
 
@@ -43,7 +42,6 @@ class Joining {
   post(event) {
     const at = Date.now();
     const { state, effects } = step(this.#state, { at, ...event });
-    if (event.type === 'anew') this.#anew = true;
     this.#state = state;
     this.#view.render(state, at);
     for (const effect of effects) {
@@ -60,7 +58,7 @@ class Joining {
       const [joining, settings] = await Promise.all([this.#house.joining(), this.#house.settings().catch(() => null)]);
       this.#backoff.reset();
       if (settings?.open) this.post({ type: 'open' });
-      else if (settings?.me && !this.#anew) this.post({ type: 'member', name: settings.me.name });
+      else if (settings?.me) this.post({ type: 'member', name: settings.me.name });
       else this.post({ type: 'told', ...joining });
     } catch {
       this.post({ type: 'unreachable' });

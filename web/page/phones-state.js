@@ -40,6 +40,9 @@ export function initial(me) {
 /** manages tells whether this phone may see and change the others. @param {State} state */
 export const manages = ({ me }) => me.role === 'owner';
 
+/** The longest a guest may stay, in ms: the house takes no more. */
+export const longestGuest = 365 * 86_400_000;
+
 /** @type {Effect} */
 const load = { do: 'load' };
 const asked = { busy: true, error: '' };
@@ -63,7 +66,7 @@ const handlers = {
 
   invite(state, { until = 0, at }) {
     if (state.busy) return [{}];
-    if (state.role === 'guest' && !(until > at)) return [{ error: 'date-past' }];
+    if (state.role === 'guest' && !(until > at && until - at <= longestGuest)) return [{ error: 'date-wrong' }];
     return [asked, { do: 'invite', role: state.role, until: state.role === 'guest' ? until : 0 }];
   },
   takeback: (state, { id }) => (state.busy ? [{}] : [asked, { do: 'takeback', id }]),

@@ -3,6 +3,9 @@
 /** A secret has no fewer words; fewer are not sent, since each wrong try counts. */
 const fewest = 4;
 
+/** Three of the longest words have no more letters: with more, the words were typed without spaces. */
+const mostOfThree = 27;
+
 /**
  * normalise writes a secret as the house knows it, with hyphens, whatever a person or a keyboard made of it: capitals, spaces,
  * commas, other dashes, the whole link.
@@ -18,7 +21,8 @@ export function normalise(text) {
  * @param {string} secret
  */
 export function complete(secret) {
-  return secret.split('-').length >= fewest;
+  const words = secret.split('-');
+  return words.length >= fewest || words.join('').length > mostOfThree || (words.length === 1 && secret.length >= 12);
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { byId, show, write } from './dom.js';
 import { countdown } from './i18n.js';
-import { dayOf, endOfDay } from './phones-state.js';
+import { dayOf, endOfDay, longestGuest } from './phones-state.js';
 
 /**
  * @typedef {import('./phones-state.js').State} State
@@ -10,7 +10,7 @@ import { dayOf, endOfDay } from './phones-state.js';
  * @typedef {(event: {type: string, [field: string]: any}) => void} Post
  */
 
-const week = 7 * 86_400_000; // ms
+const day = 86_400_000; // ms
 
 /** InviteView asks what the new phone may do, and shows the invitation. */
 export class InviteView {
@@ -50,7 +50,8 @@ export class InviteView {
       for (const choice of choices()) choice.checked = choice.value === role;
       show(byId('guestBox'), role === 'guest');
       this.#day.min = dayOf(now);
-      if (!this.#day.value) this.#day.value = dayOf(now + week);
+      this.#day.max = dayOf(now + longestGuest - day);
+      if (!this.#day.value) this.#day.value = dayOf(now + 7 * day);
       byId('createBtn', HTMLButtonElement).disabled = busy;
     }
     if (invitation !== this.#shown) this.#show(invitation);
@@ -68,6 +69,7 @@ export class InviteView {
     else this.#link.removeAttribute('href');
     if (invitation?.qr.startsWith('data:image/svg+xml')) this.#code.src = invitation.qr;
     else this.#code.removeAttribute('src');
+    show(byId('invitationCode'), this.#code.hasAttribute('src'));
   }
 
   /** @param {{role: string, until: number}} invitation */

@@ -31,7 +31,6 @@ export class JoinView {
       post({ type: 'submit', secret: this.#secret.value, name: this.#name.value });
     });
     byId('retryBtn').addEventListener('click', () => post({ type: 'retry' }));
-    byId('anewBtn').addEventListener('click', () => post({ type: 'anew' }));
   }
 
   /**
@@ -49,7 +48,7 @@ export class JoinView {
     show(byId('joinForm'), form);
     write(byId('joinTitle'), this.#words.say(form && !claimed ? 'join.claim' : 'join.title'));
     write(byId('memberText'), this.#words.say('join.member', { name: state.name }));
-    show(byId('anewBtn'), linked);
+    show(byId('anewHint'), linked);
     write(byId('joinLead'), this.#words.say(!claimed ? 'join.unclaimed' : linked ? 'join.invited' : 'join.ask'));
     show(byId('consoleHint'), !claimed && !linked);
     show(byId('secretBox'), !linked);
