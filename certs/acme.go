@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3"
@@ -40,9 +41,6 @@ type ACMEOptions struct {
 	Directory string
 	// Roots are whom to trust as that authority. Default: the system's.
 	Roots *x509.CertPool
-	// HTTPPort and TLSPort are where this process listens itself, in plain and with
-	// TLS; the authority comes to ports 80 and 443, which are the defaults.
-	HTTPPort, TLSPort int
 	// Logger is told what is done and what is wrong. Default: slog.Default().
 	Logger *slog.Logger
 }
@@ -53,6 +51,8 @@ type ACME struct {
 	// Fixed after NewACME.
 	options ACMEOptions
 	log     *slog.Logger
+	issuer  *issuer
+	renew   time.Duration // how often it is looked what is to be renewed; 0: as certmagic does
 
 	config atomic.Pointer[certmagic.Config] // nil while Run does not run
 }
@@ -71,7 +71,7 @@ func NewACME(options ACMEOptions) (*ACME, error) {
 		if err != nil {
 			return nil, fmt.Errorf("certificates: ACME: %w", err)
 		}
-		if !certmagic.SubjectQualifiesForPublicCert(ascii) || certmagic.SubjectIsIP(ascii) || below(ascii, privateNames()) {
+		if !certmagic.SubjectQualifiesForPublicCert(ascii) || !strings.Contains(ascii, ".") || certmagic.SubjectIsIP(ascii) || below(ascii, privateNames()) {
 			return nil, fmt.Errorf("certificates: ACME: %s is no public name, so no public authority vouches for it", name)
 		}
 		names = append(names, ascii)
@@ -86,7 +86,7 @@ func NewACME(options ACMEOptions) (*ACME, error) {
 	if options.Logger == nil {
 		options.Logger = slog.Default()
 	}
-	return &ACME{options: options, log: options.Logger}, nil
+	return &ACME{options: options, log: options.Logger, issuer: newIssuer(options)}, nil
 }
 
 // Run gets the certificates that are missing and renews those that end, until ctx
@@ -94,27 +94,22 @@ func NewACME(options ACMEOptions) (*ACME, error) {
 // up to six hours, as authorities ask for. This process must be listening already:
 // the authority comes to see that the names are ours.
 func (a *ACME) Run(ctx context.Context) error {
+	if err := os.MkdirAll(a.options.Dir, 0o700); err != nil {
+		return fmt.Errorf("certificates: making their folder: %w", err)
+	}
 	storage := newStorage(a.options.Dir)
 	log := zap.New(slogCore{a.log})
-	var config *certmagic.Config
 	cache := certmagic.NewCache(certmagic.CacheOptions{
-		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return config, nil },
-		Logger:           log,
+		GetConfigForCert:   func(certmagic.Certificate) (*certmagic.Config, error) { return a.config.Load(), nil },
+		RenewCheckInterval: a.renew,
+		Logger:             log,
 	})
-	config = certmagic.New(cache, certmagic.Config{
-		Storage: storage, Logger: log, DefaultServerName: a.options.Names[0], FallbackServerName: a.options.Names[0],
-	})
-	issuer := certmagic.NewACMEIssuer(config, certmagic.ACMEIssuer{
-		CA: a.options.Directory, Email: a.options.Email, Agreed: true, TrustedRoots: a.options.Roots,
-		AltHTTPPort: a.options.HTTPPort, AltTLSALPNPort: a.options.TLSPort,
-		DisableDistributedSolvers: true, Logger: log, HTTPProxy: oneRequest,
-	})
-	config.Issuers = []certmagic.Issuer{issuer}
+	config := certmagic.New(cache, certmagic.Config{Storage: storage, Issuers: []certmagic.Issuer{a.issuer}, Logger: log})
 	a.config.Store(config)
 
 	var group errgroup.Group
 	for _, name := range a.options.Names {
-		group.Go(func() error { a.manage(ctx, config, issuer, name); return nil })
+		group.Go(func() error { a.manage(ctx, config, name); return nil })
 	}
 	<-ctx.Done()
 	_ = group.Wait()
@@ -124,36 +119,34 @@ func (a *ACME) Run(ctx context.Context) error {
 	return nil
 }
 
-// manage loads a name's certificate, or gets it. The cache renews what is loaded.
-func (a *ACME) manage(ctx context.Context, config *certmagic.Config, issuer *certmagic.ACMEIssuer, name string) {
-	_, err := config.CacheManagedCertificate(ctx, name)
-	if err == nil || ctx.Err() != nil {
+// manage loads a name's certificate, gets it where there is none, and renews it where
+// that is due. From then on the cache does.
+func (a *ACME) manage(ctx context.Context, config *certmagic.Config, name string) {
+	cert, err := config.CacheManagedCertificate(ctx, name)
+	if ctx.Err() != nil || err == nil && !cert.NeedsRenewal(config) {
 		return
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		// Key and certificate stand in files of their own here: a power cut can come
 		// between them.
 		a.log.Warn("the stored certificate can't be used; getting a new one", "name", name, "error", err)
-		if err := config.Storage.Delete(ctx, certmagic.StorageKeys.CertsSitePrefix(issuer.IssuerKey(), name)); err != nil {
+		if err := config.Storage.Delete(ctx, certmagic.StorageKeys.CertsSitePrefix(a.issuer.IssuerKey(), name)); err != nil {
 			a.log.Error("the stored certificate can't be removed", "name", name, "error", err)
 			return
 		}
 	}
-	err = config.ObtainCertAsync(ctx, name) // which means: asks nobody at the keyboard
+	// Async means that nobody is asked at the keyboard: both return when it is done.
+	if err == nil {
+		err = config.RenewCertAsync(ctx, name, false)
+	} else {
+		err = config.ObtainCertAsync(ctx, name)
+	}
 	if err == nil {
 		_, err = config.CacheManagedCertificate(ctx, name)
 	}
 	if err != nil && ctx.Err() == nil {
 		a.log.Error("there is no certificate", "name", name, "error", err)
 	}
-}
-
-// oneRequest makes each request to the authority the last of its connection, which
-// certmagic would leave open for good. A proxy's choice is the only place where
-// certmagic shows the request.
-func oneRequest(r *http.Request) (*url.URL, error) {
-	r.Close = true
-	return http.ProxyFromEnvironment(r)
 }
 
 // GetCertificate returns the certificate for a handshake, or the answer to the
@@ -164,9 +157,12 @@ func (a *ACME) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 		return nil, errNotRunning
 	}
 	if slices.Contains(hello.SupportedProtos, acmez.ACMETLS1Protocol) {
-		if _, ours := certmagic.GetACMEChallenge(strings.ToLower(hello.ServerName)); !ours {
-			return nil, fmt.Errorf("certificates: no challenge is open for %q", hello.ServerName)
-		}
+		return a.issuer.answerTLS(hello.ServerName)
+	}
+	if !slices.Contains(a.options.Names, strings.ToLower(hello.ServerName)) {
+		first := *hello
+		first.ServerName = a.options.Names[0]
+		hello = &first
 	}
 	return config.GetCertificate(hello)
 }
@@ -183,18 +179,9 @@ func (a *ACME) TLS(config *tls.Config) {
 // Challenge answers the challenge over plain HTTP (RFC 8555 section 8.3), and leaves
 // all other requests to next.
 func (a *ACME) Challenge(next http.Handler) http.Handler {
-	log := zap.New(slogCore{a.log})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if certmagic.LooksLikeHTTPChallenge(r) {
-			host, _, err := net.SplitHostPort(r.Host)
-			if err != nil {
-				host = r.Host
-			}
-			challenge, ours := certmagic.GetACMEChallenge(strings.ToLower(host))
-			if ours && certmagic.SolveHTTPChallenge(log, w, r, challenge.Challenge) {
-				return
-			}
+		if !a.issuer.answerHTTP(w, r) {
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r)
 	})
 }

@@ -115,15 +115,15 @@ func (a *Authority) tidy() {
 // loadRoot reads the authority, mends it from its copy, or makes it.
 func (a *Authority) loadRoot() (identity, error) {
 	path, backup := filepath.Join(a.options.Dir, authorityFile), filepath.Join(a.options.Dir, authorityCopy)
-	root, err := readIdentity(path)
+	root, err := readRoot(path)
 	if err == nil {
 		a.learn(path)
-		if _, err := readIdentity(backup); err == nil {
+		if other, err := readRoot(backup); err == nil && other.cert.Equal(root.cert) {
 			return root, nil
 		}
 		return root, a.saveRoot(root, backup)
 	}
-	root, backupErr := readIdentity(backup)
+	root, backupErr := readRoot(backup)
 	switch {
 	case backupErr == nil:
 		a.log.Warn("the certificate authority was damaged or gone; its copy was taken", "error", err)

@@ -32,6 +32,7 @@ var errNoIdentity = errors.New("damaged, or not one certificate and its key")
 // parseIdentity reads what encode wrote.
 func parseIdentity(data []byte) (identity, error) {
 	var id identity
+	all := data
 	for len(bytes.TrimSpace(data)) > 0 {
 		var block *pem.Block
 		block, data = pem.Decode(data)
@@ -55,6 +56,10 @@ func parseIdentity(data []byte) (identity, error) {
 		}
 	}
 	if id.cert == nil || id.key == nil || !id.key.PublicKey.Equal(id.cert.PublicKey) {
+		return identity{}, errNoIdentity
+	}
+	// A key holds more than is looked at when it is read.
+	if again, err := id.encode(); err != nil || !bytes.Equal(bytes.TrimSpace(all), bytes.TrimSpace(again)) {
 		return identity{}, errNoIdentity
 	}
 	return id, nil
@@ -87,6 +92,18 @@ func readFile(path string) ([]byte, error) {
 		err = fmt.Errorf("%s: larger than %d bytes, so it is no certificate", path, maxFile)
 	}
 	return data, err
+}
+
+// readRoot reads a file with an authority.
+func readRoot(path string) (identity, error) {
+	root, err := readIdentity(path)
+	if err != nil {
+		return identity{}, err
+	}
+	if err := root.cert.CheckSignatureFrom(root.cert); err != nil {
+		return identity{}, fmt.Errorf("%s: %w: %w", path, errNoIdentity, err)
+	}
+	return root, nil
 }
 
 // readIdentity reads a file that writeFile wrote.

@@ -124,3 +124,18 @@ func isInside(name string) bool {
 		return err == nil
 	})
 }
+
+// ownAddresses are all addresses of this machine, whatever they are good for.
+func ownAddresses() map[netip.Addr]bool {
+	own := make(map[netip.Addr]bool)
+	given, err := net.InterfaceAddrs()
+	if err != nil {
+		return own
+	}
+	for _, a := range given {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
+			own[prefix.Addr().Unmap()] = true
+		}
+	}
+	return own
+}

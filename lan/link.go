@@ -6,11 +6,10 @@ import (
 	"slices"
 )
 
-// Multicast works where an interface has these flags, and not the second.
-const (
-	flagMulticast    = net.FlagMulticast
-	flagsOfMulticast = net.FlagMulticast | net.FlagPointToPoint
-)
+// isMute tells whether a network has no multicast, or nothing to say in it.
+func (l link) isMute() bool {
+	return l.Flags&net.FlagMulticast == 0 || l.Flags&net.FlagPointToPoint != 0 || len(l.addresses()) == 0
+}
 
 // addresses are those that others in this network are told: public and private ones,
 // or those good on this link only, where there are no others of the family.

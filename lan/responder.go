@@ -3,12 +3,10 @@ package lan
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -82,65 +80,26 @@ func (r *Responder) label() string {
 }
 
 // Run claims the name, answers for it, and follows the addresses, until ctx ends;
-// then it says goodbye and returns nil. An error says why there can be no name, such
-// as that another program keeps the port to itself.
+// then it says goodbye and returns nil. A network in which there can be no name, since
+// another program keeps the port to itself, say, is logged.
 func (r *Responder) Run(ctx context.Context) error {
-	s, err := r.open()
-	if err != nil {
-		return fmt.Errorf("lan: %w", err)
-	}
-	var running sync.WaitGroup
-	for _, socket := range s.sockets {
-		running.Go(func() {
-			socket.run(func(p packet) {
-				select {
-				case s.packets <- p:
-				default: // flooded; who asks will ask again
-				}
-			})
-		})
-	}
-	if s.watcher != nil {
-		running.Go(func() {
-			s.watcher.run(func() {
-				select {
-				case s.changes <- struct{}{}:
-				default:
-				}
-			})
-		})
-	}
-	s.loop(ctx)
-	s.close()
-	running.Wait()
-	return nil
-}
-
-// open opens what a Run needs. One family is enough.
-func (r *Responder) open() (*session, error) {
 	s := &session{
 		responder: r, log: r.log, told: r.options.Kept,
 		packets: make(chan packet, 64), changes: make(chan struct{}, 1),
 	}
-	v4, err4 := listen(group4())
-	if err4 == nil {
-		s.sockets = append(s.sockets, v4)
-	}
-	v6, err6 := listen(group6())
-	if err6 == nil {
-		s.sockets = append(s.sockets, v6)
-	}
-	if len(s.sockets) == 0 {
-		return nil, errors.Join(err4, err6)
-	}
-	if err := errors.Join(err4, err6); err != nil {
-		r.log.Debug("names under .local in one family of addresses only", "error", err)
-	}
-	var err error
-	if s.watcher, err = newWatcher(); err != nil {
+	watcher, err := newWatcher()
+	if err != nil {
 		r.log.Warn("changes of the network are noticed within a minute only", "error", err)
+	} else {
+		s.running.Go(func() { watcher.run(s.changed) })
 	}
-	return s, nil
+	s.loop(ctx)
+	s.close()
+	if watcher != nil {
+		watcher.close()
+	}
+	s.running.Wait()
+	return nil
 }
 
 // wantsUnicast tells whether all questions allow an answer to their sender alone.

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -34,35 +35,32 @@ const (
 	lookEvery = time.Minute
 )
 
+// place is a link, by its index, and a family, by its group.
+type place struct {
+	link  int
+	group netip.Addr
+}
+
 // session is one Run. All of it is owned by loop, but for what says otherwise.
 type session struct {
 	// Fixed after open.
 	responder *Responder
 	log       *slog.Logger
-	sockets   []*socket
-	watcher   *watcher // may be nil
 	packets   chan packet
 	changes   chan struct{} // holds one token after a change of the network
+	running   sync.WaitGroup
 
-	links []link
-	told  string // the name that Options.Claimed knows
+	links   []link
+	sockets map[place]*socket
+	own     map[netip.Addr]bool // all addresses of this machine
+	told    string              // the name that Options.Claimed knows
 
-	// The name is claimed after as many steps as there are probes; then come the
-	// announcements.
-	step      int
-	next      *time.Timer // for the next step
-	conflicts []time.Time // the last ones
-	answered  map[answerTo]time.Time
+	mine      bool                  // the name is claimed
+	step      int                   // of claiming it: first the probes, then the announcements
+	next      *time.Timer           // for the next step
+	conflicts []time.Time           // the last ones
+	answered  map[*socket]time.Time // when everybody heard an answer
 }
-
-// answerTo is where an answer was sent to everybody.
-type answerTo struct {
-	via  *socket
-	link int
-}
-
-// claimed tells whether the name is ours.
-func (s *session) claimed() bool { return s.step >= probes }
 
 func (s *session) name() string { return s.responder.Name() + "." }
 
@@ -76,7 +74,7 @@ func (s *session) loop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			s.next.Stop()
-			if s.claimed() {
+			if s.mine {
 				s.announce(0)
 			}
 			return
@@ -96,35 +94,91 @@ func (s *session) loop(ctx context.Context) {
 
 func (s *session) close() {
 	for _, socket := range s.sockets {
-		socket.close()
-	}
-	if s.watcher != nil {
-		s.watcher.close()
+		_ = socket.Close()
 	}
 }
 
-// look finds out which networks there are, and claims the name in them if they have
-// changed.
+// changed notes that the network has changed. It never blocks.
+func (s *session) changed() {
+	select {
+	case s.changes <- struct{}{}:
+	default:
+	}
+}
+
+// take takes a packet for the loop. It never blocks: where there are too many, who
+// asks will ask again.
+func (s *session) take(p packet) {
+	select {
+	case s.packets <- p:
+	default:
+	}
+}
+
+// look finds out which networks there are. In new ones the name has to be claimed; new
+// addresses in the old ones are made known.
 func (s *session) look() {
-	now := slices.DeleteFunc(links(), func(l link) bool {
-		return l.Flags&flagsOfMulticast != flagMulticast || len(l.addresses()) == 0
-	})
-	if slices.EqualFunc(now, s.links, link.equals) {
+	s.own = ownAddresses()
+	now, before := slices.DeleteFunc(links(), link.isMute), s.links
+	if slices.EqualFunc(now, before, link.equals) {
 		return
 	}
-	s.links = now
-	for _, socket := range s.sockets {
-		if err := socket.join(now); err != nil {
-			s.log.Debug("a network has no names under .local", "error", err)
+	if s.mine {
+		for _, l := range before {
+			s.forget(l, now)
 		}
 	}
-	// Several machines that get their power back do not ask in step.
-	s.claim(rand.N(probeEvery))
+	s.links = now
+	s.open()
+	switch {
+	case s.mine && slices.EqualFunc(now, before, func(a, b link) bool { return a.Index == b.Index }):
+		s.step = probes
+		s.next.Reset(0)
+	default: // several machines that get their power back do not ask in step
+		s.claim(rand.N(probeEvery))
+	}
+}
+
+// forget tells a network which of our addresses are gone.
+func (s *session) forget(l link, now []link) {
+	gone := slices.DeleteFunc(l.addresses(), func(a netip.Addr) bool {
+		return slices.ContainsFunc(now, func(l link) bool { return l.has(a) })
+	})
+	if len(gone) > 0 {
+		s.send(l, func(link) ([]byte, error) { return announcement(s.name(), gone, 0) })
+	}
+}
+
+// open opens sockets for the networks that there are, and closes all others.
+func (s *session) open() {
+	kept := make(map[place]*socket)
+	for _, l := range s.links {
+		for _, group := range []netip.Addr{group4(), group6()} {
+			if !slices.ContainsFunc(l.prefixes, func(p netip.Prefix) bool { return p.Addr().Is4() == group.Is4() }) {
+				continue
+			}
+			at := place{l.Index, group}
+			if socket, open := s.sockets[at]; open {
+				kept[at] = socket
+				delete(s.sockets, at)
+				continue
+			}
+			socket, err := listen(l, group)
+			if err != nil {
+				s.log.Warn("a network has no names under .local", "error", err)
+				continue
+			}
+			kept[at] = socket
+			s.running.Go(func() { socket.run(s.take) })
+		}
+	}
+	s.close()
+	s.sockets = kept
 }
 
 // claim begins to claim the name, after a while.
 func (s *session) claim(wait time.Duration) {
-	s.step, s.answered = 0, make(map[answerTo]time.Time)
+	s.mine, s.step, s.answered = false, 0, make(map[*socket]time.Time)
 	s.next.Stop()
 	if len(s.links) > 0 {
 		s.next.Reset(wait)
@@ -137,7 +191,8 @@ func (s *session) advance() {
 	case s.step < probes:
 		s.eachLink(func(l link) ([]byte, error) { return probe(s.name(), l.addresses()) })
 	default:
-		if s.step == probes {
+		if !s.mine {
+			s.mine = true
 			s.tell()
 		}
 		s.announce(hostTTL)
@@ -171,26 +226,32 @@ func (s *session) announce(ttl uint32) {
 // eachLink sends to everybody in all networks.
 func (s *session) eachLink(make func(link) ([]byte, error)) {
 	for _, l := range s.links {
-		data, err := make(l)
-		for _, socket := range s.sockets {
-			if err == nil && socket.joined[l.Index] {
-				err = socket.send(data, l.Index)
-			}
+		s.send(l, make)
+	}
+}
+
+// send sends to everybody in one.
+func (s *session) send(l link, make func(link) ([]byte, error)) {
+	data, err := make(l)
+	for at, socket := range s.sockets {
+		if err == nil && at.link == l.Index {
+			err = socket.send(data)
 		}
-		if err != nil {
-			s.log.Debug("multicast DNS is not sent", "link", l.Name, "error", err)
-		}
+	}
+	if err != nil {
+		s.log.Debug("multicast DNS is not sent", "link", l.Name, "error", err)
 	}
 }
 
 // heard takes a packet: a question for our name, or somebody who has it or wants it.
 func (s *session) heard(p packet) {
-	i := slices.IndexFunc(s.links, func(l link) bool { return l.Index == p.link })
+	i := slices.IndexFunc(s.links, func(l link) bool { return l.Index == p.via.link })
 	if i < 0 || !s.links[i].reaches(p.from.Addr()) { // RFC 6762 section 11
 		return
 	}
 	m, err := parse(p.data, s.name())
-	if err != nil || s.ours(p.from.Addr()) && m.response {
+	ours := s.own[p.from.Addr().WithZone("")]
+	if err != nil || ours && m.response {
 		return
 	}
 	switch {
@@ -198,28 +259,24 @@ func (s *session) heard(p packet) {
 		if p.from.Port() == port && slices.ContainsFunc(m.answers, s.foreign) {
 			s.conflict()
 		}
-	case s.claimed():
+	case s.mine:
 		s.answer(p, m, s.links[i])
-	case slices.ContainsFunc(m.proposed, s.foreign):
+	case !ours && slices.ContainsFunc(m.proposed, s.foreign):
 		s.rival(m.proposed, s.links[i])
 	}
 }
 
-// ours tells whether an address is one of this machine's.
-func (s *session) ours(address netip.Addr) bool {
-	return slices.ContainsFunc(s.links, func(l link) bool { return l.has(address) })
-}
-
 // foreign tells whether a record gives our name to another machine. One with our own
-// address comes from another program on this machine, or from a repeater of multicast.
+// address comes from another program on this machine, such as an avahi-daemon where
+// the machine itself has the name, or from a repeater of multicast.
 func (s *session) foreign(r record) bool {
-	return r.address.IsValid() && r.ttl > 0 && !s.ours(r.address)
+	return r.address.IsValid() && r.ttl > 0 && !s.own[r.address]
 }
 
 // conflict is that somebody answers to our name. Who has claimed it asks again (RFC
 // 6762 section 9), since the other one may give way; who was asking takes the next.
 func (s *session) conflict() {
-	if s.claimed() {
+	if s.mine {
 		s.log.Info("another machine answers to our name", "name", s.responder.Name())
 		s.claim(rand.N(probeEvery))
 		return
@@ -256,15 +313,14 @@ func (s *session) answer(p packet, m message, l link) {
 	if err != nil || data == nil {
 		return
 	}
-	to := answerTo{p.via, p.link}
-	recently := time.Since(s.answered[to]) < answerEvery
+	recently := time.Since(s.answered[p.via]) < answerEvery
 	switch {
 	case legacy, recently && len(m.proposed) == 0 && wantsUnicast(m.questions):
-		err = p.via.sendTo(data, p.link, p.from)
+		err = p.via.sendTo(data, p.from)
 	case recently && len(m.proposed) == 0:
 	default:
-		s.answered[to] = time.Now()
-		err = p.via.send(data, p.link)
+		s.answered[p.via] = time.Now()
+		err = p.via.send(data)
 	}
 	if err != nil {
 		s.log.Debug("multicast DNS is not sent", "link", l.Name, "error", err)
