@@ -157,4 +157,4 @@ vm-tools:
 
 .PHONY: test-tools
 test-tools: web-tools
-	@.ci/need /usr/lib/chromium/chromium=chromium
+	@.ci/need /usr/lib/chromium/chromium=chromium certutil=libnss3-tools openssl=openssl ip=iproute2 avahi-daemon=avahi-daemon avahi-resolve=avahi-utils dbus-daemon=dbus-daemon

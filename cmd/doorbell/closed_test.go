@@ -41,6 +41,7 @@ type closedDoor struct {
 	*process
 	plain, secure string // host:port
 	roots         *x509.CertPool
+	reach         func(port string) func(ctx context.Context, network, address string) (net.Conn, error) // nil: over loopback
 }
 
 func startClosed(t testing.TB, more string) *closedDoor {
@@ -63,8 +64,13 @@ func (d *closedDoor) find() {
 		d.t.Fatal(err)
 	}
 	d.plain, d.secure = net.JoinHostPort("127.0.0.1", plain.Port()), net.JoinHostPort("127.0.0.1", secure.Port())
-	stranger := d.stranger()
-	answer := stranger.do("GET", "http://door.test/doorbell.crt", nil)
+	d.trustDoor()
+}
+
+// trustDoor takes the door's authority for one to trust.
+func (d *closedDoor) trustDoor() {
+	d.t.Helper()
+	answer := d.stranger().do("GET", "http://door.test/doorbell.crt", nil)
 	root, err := x509.ParseCertificate(answer.body)
 	if err != nil {
 		d.t.Fatalf("the authority's certificate: %v (%d)", err, answer.status)
@@ -106,6 +112,13 @@ func (i *intruder) dial(ctx context.Context, network, address string) (net.Conn,
 	to := i.door.plain
 	if _, port, err := net.SplitHostPort(address); err == nil && port == "443" {
 		to = i.door.secure
+	}
+	if i.door.reach != nil {
+		_, port, err := net.SplitHostPort(to)
+		if err != nil {
+			return nil, err
+		}
+		return i.door.reach(port)(ctx, network, address)
 	}
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(i.from)}}
 	return dialer.DialContext(ctx, network, to)
