@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -65,7 +64,10 @@ func examine(ctx context.Context, config configs.Config, running bool) []finding
 		examineSound(ctx, "speaker", config.Speaker.Source, device.ListSpeakers, running, openSpeakerOnce),
 		examineLine("button", config.Button.Source),
 		examineLine("light", config.Light.Source),
-		examinePort("page", config.Listen, running),
+		examinePort(ctx, "page", config.Listen, 80, 8080, running),
+		examinePort(ctx, "https", config.TLS.Listen, 443, 8443, running),
+		examineCertificate(config),
+		examineAccess(config),
 		examineMedia(config.ICE, running),
 	}
 }
@@ -187,20 +189,6 @@ func examineLine(what, source string) finding {
 		return f
 	}
 	f.detail = line.ID()
-	return f
-}
-
-func examinePort(what, address string, running bool) finding {
-	f := finding{what: what, detail: address}
-	if running {
-		return f
-	}
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		f.problem = fmt.Errorf("%w (another program has it: stop that one, or set listen to another port)", err)
-		return f
-	}
-	_ = listener.Close()
 	return f
 }
 
