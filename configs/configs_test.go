@@ -74,7 +74,7 @@ func load(t *testing.T, text string, environ ...string) (Config, error) {
 func TestLoad(t *testing.T) {
 	c, err := load(t, "camera: /dev/video2\nring:\n  to: [anna, \"7\"]\nbutton: {source: GPIO4, settle: 5ms}\nmicrophone: 7\n",
 		"DOORBELL_RING_TIMEOUT=45s", "DOORBELL_SPEAKER=none", "DOORBELL_CAMERA_KEEP_OPEN=true",
-		"DOORBELL_RELAY_LISTEN=['127.0.0.1:9090']", "PATH=/bin", "DOORBELL_CONFIG=x")
+		"DOORBELL_RELAY_LISTEN=['127.0.0.1:9090']", "DOORBELL_LOCAL_NAME=", "PATH=/bin", "DOORBELL_CONFIG=x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +83,7 @@ func TestLoad(t *testing.T) {
 	want.Ring = Ring{To: []string{"anna", "7"}, Timeout: 45 * time.Second}
 	want.Button.Source, want.Button.Settle = "GPIO4", 5*time.Millisecond
 	want.Microphone.Source, want.Speaker.Source = "7", "none"
+	want.LocalName = ""
 	want.Relay.Listen = []string{"127.0.0.1:9090"}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)

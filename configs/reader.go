@@ -183,6 +183,10 @@ func (r *reader) environment(environ []string, c *Config) error {
 }
 
 func (r *reader) override(name, value, path string, c *Config) error {
+	if target := field(reflect.ValueOf(c).Elem(), path); value == "" && target.Kind() == reflect.String {
+		target.SetString("") // which YAML would have us write as ""
+		return nil
+	}
 	file, err := parser.ParseBytes([]byte(value), 0)
 	if err != nil || len(file.Docs) != 1 || file.Docs[0].Body == nil {
 		return fmt.Errorf("environment: %s: %q is no YAML value for %s", name, value, path)
