@@ -84,7 +84,7 @@ export class Words {
    * @param {number} at  ms since 1970
    */
   day(at) {
-    return new Intl.DateTimeFormat(this.language, { weekday: 'short', day: 'numeric', month: 'long', year: 'numeric' }).format(at);
+    return new Intl.DateTimeFormat(this.language, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' }).format(at);
   }
 
   /**

@@ -4,7 +4,7 @@
  * @typedef {import('./system.js').System} System
  *
  * @typedef {object} Picture  of a screen; texts are keys, and what the person has to find is marked
- * @property {'phone' | 'window' | 'question'} shape
+ * @property {'phone' | 'pane' | 'question'} shape
  * @property {string} [title]
  * @property {string} [action]  the button at the top right, marked; in a question or window the button, marked
  * @property {string} [other]   the other button of a question
@@ -32,8 +32,8 @@ const back = { text: 'welcome.back' };
 const chrome = [
   { text: 'chrome.load', load: 'certificate' },
   compare,
-  { text: 'chrome.open', picture: { shape: 'window', search: 'manager', rows: [null, null] } },
-  { text: 'chrome.import', picture: { shape: 'window', rows: ['term.trusted', null], action: 'term.import' } },
+  { text: 'chrome.open', picture: { shape: 'pane', search: 'manager', rows: [null, null] } },
+  { text: 'chrome.import', picture: { shape: 'pane', rows: ['term.trusted', null], action: 'term.import' } },
 ];
 
 /** @type {Record<System, Step[]>} */
@@ -58,16 +58,16 @@ export const steps = {
   windows: [
     { text: 'windows.load', load: 'certificate' },
     compare,
-    { text: 'windows.install', picture: { shape: 'window', rows: [null, null], action: 'term.wininstall' } },
-    { text: 'windows.store', picture: { shape: 'window', rows: [null, 'term.roots', null], marked: 1 } },
+    { text: 'windows.install', picture: { shape: 'pane', rows: [null, null], action: 'term.wininstall' } },
+    { text: 'windows.store', picture: { shape: 'pane', rows: [null, 'term.roots', null], marked: 1 } },
     { text: 'windows.sure', picture: { shape: 'question', action: 'term.yes', other: 'term.no' } },
     back,
   ],
   macos: [
     { text: 'macos.load', load: 'certificate' },
     compare,
-    { text: 'macos.open', picture: { shape: 'window', title: 'term.keychain', rows: [null, 'app.title', null], marked: 1 } },
-    { text: 'macos.trust', picture: { shape: 'window', title: 'term.mactrust', rows: ['term.always', null], marked: 0 } },
+    { text: 'macos.open', picture: { shape: 'pane', title: 'term.keychain', rows: [null, 'app.title', null], marked: 1 } },
+    { text: 'macos.trust', picture: { shape: 'pane', title: 'term.mactrust', rows: ['term.always', null], marked: 0 } },
     back,
   ],
   chromeos: [...chrome, back],

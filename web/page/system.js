@@ -60,10 +60,10 @@ export function propose(told) {
 }
 
 /**
- * another returns a name beside one that is taken: "iPhone", "iPhone 2", "iPhone 3".
+ * another returns a name beside one that is taken: "Pixel 7", "Pixel 7 (2)", "Pixel 7 (3)".
  * @param {string} name
  */
 export function another(name) {
-  const [, base, count] = /^(.*?)(?: (\d{1,3}))?$/.exec(name.trim()) ?? ['', name, undefined];
-  return `${base} ${Number(count ?? 1) + 1}`;
+  const [, base, count] = /^(.*?)(?: \((\d{1,3})\))?$/.exec(name.trim()) ?? ['', name, undefined];
+  return `${base} (${Number(count ?? 1) + 1})`;
 }

@@ -19,6 +19,7 @@ export class JoinView {
   #error = byId('joinError');
   /** @type {Words} */ #words;
   /** @type {State | null} */ #shown = null;
+  #proposed = '';
 
   /**
    * @param {Post} post
@@ -54,7 +55,7 @@ export class JoinView {
     show(byId('secretBox'), !linked);
     this.#renderError(state);
     this.#renderButtons(state, now);
-    if (form && state !== this.#shown) this.#fill(state);
+    if (form) this.#fill(state);
     const appeared = form && !(this.#shown?.view === 'form' || this.#shown?.view === 'joining');
     if (form && (appeared || (error && error !== this.#shown?.error))) this.#focus(state);
     this.#shown = state;
@@ -86,9 +87,10 @@ export class JoinView {
     write(provider, this.#words.say('join.openid', { provider: openid }));
   }
 
-  /** Writes the name that the state proposes, where it is news. @param {State} state */
+  /** Writes the name that the state proposes, where it is news: what the person is typing stays. @param {State} state */
   #fill({ name }) {
-    if (name !== this.#shown?.name || !this.#shown) this.#name.value = name;
+    if (name !== this.#proposed) this.#name.value = name;
+    this.#proposed = name;
   }
 
   /** @param {State} state */

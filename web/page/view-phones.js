@@ -154,7 +154,10 @@ export class PhonesView {
   /** @param {Invitation} invitation */
   #invitation({ id, role, until }) {
     const right = this.#right({ role, until });
-    const item = element('li', 'entry', element('div', 'who', element('strong', '', right), element('span', 'quiet use')));
+    const text = element('div', 'who', element('strong', '', this.#words.say('role.' + role)));
+    if (until) text.append(element('span', 'quiet', this.#words.say('phones.through', { day: this.#words.day(until) })));
+    text.append(element('span', 'quiet use'));
+    const item = element('li', 'entry', text);
     Object.assign(item.dataset, { id, role });
     const back = this.#button('plain', 'phones.takeback', 'takeback', () => this.#post({ type: 'takeback', id }));
     back.setAttribute('aria-label', this.#words.say('phones.takebackof', { role: right }));

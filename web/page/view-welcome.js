@@ -92,7 +92,7 @@ export class WelcomeView {
   #sentence(key) {
     return this.#words.say(key).split(/\{(\w+)\}/).map((part, i) => {
       if (i % 2 === 0) return part;
-      return names[part] ? element('code', '', names[part]) : element('strong', '', this.#words.say('term.' + part));
+      return names[part] ? element('code', part, names[part]) : element('strong', '', this.#words.say('term.' + part));
     });
   }
 

@@ -13,7 +13,6 @@ export const de = {
   'welcome.other': 'Ein anderes Gerät',
   'welcome.anyway': 'Trotzdem weiter',
   'welcome.anywaytext': 'Ohne das Vertrauen warnt der Browser. Das Bild geht, aber Mikrofon und Klingeln vielleicht nicht.',
-  'welcome.picture': 'So sieht es auf dem Bildschirm aus',
   'system.ios': 'iPhone, iPad',
   'system.android': 'Android',
   'system.windows': 'Windows',

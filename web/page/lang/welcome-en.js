@@ -13,7 +13,6 @@ export const en = {
   'welcome.other': 'Another device',
   'welcome.anyway': 'Go on anyway',
   'welcome.anywaytext': 'Without that trust the browser warns. The picture works, but the microphone and the ring may not.',
-  'welcome.picture': 'How it looks on the screen',
   'system.ios': 'iPhone, iPad',
   'system.android': 'Android',
   'system.windows': 'Windows',

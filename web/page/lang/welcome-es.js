@@ -13,7 +13,6 @@ export const es = {
   'welcome.other': 'Otro dispositivo',
   'welcome.anyway': 'Continuar de todos modos',
   'welcome.anywaytext': 'Sin esa confianza el navegador avisa. La imagen va, pero quizá no el micrófono ni el timbre.',
-  'welcome.picture': 'Así se ve en la pantalla',
   'system.ios': 'iPhone, iPad',
   'system.android': 'Android',
   'system.windows': 'Windows',

@@ -1,10 +1,10 @@
 /** Italian, for the welcome page alone. What begins with term is how the systems themselves call it. */
 export const it = {
-  'welcome.title': 'Fai fidare questo dispositivo del campanello',
+  'welcome.title': 'Questo dispositivo deve fidarsi del campanello',
   'welcome.lead': 'Solo così può usare il microfono e suonare. Bastano due minuti, una volta sola.',
   'welcome.checking': 'Controllo…',
-  'welcome.no': 'Non ancora fidato – questa pagina prosegue da sola',
-  'welcome.yes': 'Fidato. Si prosegue…',
+  'welcome.no': 'Non ancora attendibile – questa pagina prosegue da sola',
+  'welcome.yes': 'Attendibile. Si prosegue…',
   'welcome.offline': 'Il campanello non è raggiungibile. Nuovo tentativo…',
   'welcome.profile': 'Scarica il profilo',
   'welcome.certificate': 'Scarica il certificato',
@@ -13,7 +13,6 @@ export const it = {
   'welcome.other': 'Un altro dispositivo',
   'welcome.anyway': 'Continua comunque',
   'welcome.anywaytext': 'Senza fiducia il browser avvisa. L’immagine c’è, ma microfono e suoneria forse no.',
-  'welcome.picture': 'Come appare sullo schermo',
   'system.ios': 'iPhone, iPad',
   'system.android': 'Android',
   'system.windows': 'Windows',
