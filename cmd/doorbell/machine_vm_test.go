@@ -107,7 +107,7 @@ func (m *machine) configure(camera string, sound bool) {
 	if sound {
 		card = "hw:Loopback,1"
 	}
-	m.must(m.Put(m.within(10*time.Second), vmConfig, 0o644, fmt.Appendf(nil, `
+	m.must(m.Put(m.within(10*time.Second), vmConfig, 0o644, fmt.Appendf(nil, forwarded+`
 listen: 0.0.0.0:%d
 camera: {source: %s, %s}
 microphone: %s

@@ -20,7 +20,7 @@ import (
 // householdConfig is what somebody wrote after the installation, with that port for media. The picture is one
 // that emulation manages.
 func householdConfig(media int) string {
-	return fmt.Sprintf(`# our door
+	return fmt.Sprintf(forwarded+`# our door
 name: porch
 listen: 0.0.0.0:%d
 ring: {timeout: 2m}
@@ -104,6 +104,10 @@ func (d *debian) install() {
 		if !strings.Contains(show, want+"\n") {
 			d.t.Errorf("no %s of the service:\n%s", want, show)
 		}
+	}
+	// As it is installed it lets nobody in, and can be claimed.
+	if invited := d.shell("doorbell phones; doorbell invite"); !strings.Contains(invited, "becomes an owner's") || !strings.Contains(invited, "(SHA-256)") {
+		d.t.Errorf("doorbell invite: %s", invited)
 	}
 	d.configure(d.config)
 	d.waitShell("the camera and the button are there", `s=$(doorbell status); case $s in *"ok, no line"* | *lost*) false;; esac`)
