@@ -122,6 +122,7 @@ check: tools types ## look at format, types, vet, staticcheck, the module, the t
 	go vet -tags=$(TAGS),browser,vm ./...
 	go tool staticcheck -tags=$(TAGS),browser,vm ./...
 	go mod tidy -diff
+	.ci/vulns
 	@if [ -n "$(CI)" ] && [ -n "$$(git status --porcelain)" ]; then echo "the tree is not clean:"; git status --short; exit 1; fi
 
 .PHONY: types
