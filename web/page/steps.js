@@ -21,7 +21,7 @@
  */
 
 /** Names that are the same in all languages: in pictures, and in the places of texts. @type {Record<string, string>} */
-export const names = { file: 'doorbell.crt', manager: 'chrome://certificate-manager', command: 'doorbell invite' };
+export const names = { file: 'doorbell.crt', authority: 'Doorbell', manager: 'chrome://certificate-manager', command: 'doorbell invite' };
 
 /** @type {Step} */
 const compare = { text: 'welcome.compare', compare: true };
@@ -44,7 +44,7 @@ export const steps = {
     { text: 'ios.open', picture: { shape: 'phone', title: 'term.settings', rows: [null, 'term.profile', null, null], marked: 1 } },
     { text: 'ios.install', picture: { shape: 'phone', action: 'term.install', rows: [null, null, null] } },
     { text: 'ios.about', picture: { shape: 'phone', title: 'term.about', rows: [null, null, 'term.trust'], marked: 2 } },
-    { text: 'ios.switch', picture: { shape: 'phone', title: 'term.trust', rows: ['app.title'], marked: 0, toggle: true } },
+    { text: 'ios.switch', picture: { shape: 'phone', title: 'term.trust', rows: ['authority'], marked: 0, toggle: true } },
     back,
   ],
   android: [
@@ -66,7 +66,7 @@ export const steps = {
   macos: [
     { text: 'macos.load', load: 'certificate' },
     compare,
-    { text: 'macos.open', picture: { shape: 'pane', title: 'term.keychain', rows: [null, 'app.title', null], marked: 1 } },
+    { text: 'macos.open', picture: { shape: 'pane', title: 'term.keychain', rows: [null, 'authority', null], marked: 1 } },
     { text: 'macos.trust', picture: { shape: 'pane', title: 'term.mactrust', rows: ['term.always', null], marked: 0 } },
     back,
   ],

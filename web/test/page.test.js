@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { choose, countdown, tables as shared, Words } from '../page/i18n.js';
-import { steps } from '../page/steps.js';
+import { names, steps } from '../page/steps.js';
 import { tables as welcoming } from '../page/words-welcome.js';
 
 const folder = new URL('../page/', import.meta.url);
@@ -76,8 +76,8 @@ test('the steps of each system have their words, load a file, have the fingerpri
     assert.ok(`system.${system}` in tables.en, system);
     for (const { text, picture } of list) {
       const named = [text, picture?.title, picture?.action, picture?.other, picture?.search, ...(picture?.rows ?? [])];
-      for (const key of named) if (key && !['file', 'manager'].includes(key)) assert.ok(key in tables.en, key);
-      for (const [, place] of tables.en[text].matchAll(/\{(\w+)\}/g)) assert.ok(['file', 'manager', 'command'].includes(place) || `term.${place}` in tables.en, place);
+      for (const key of named) if (key && !(key in names)) assert.ok(key in tables.en, key);
+      for (const [, place] of tables.en[text].matchAll(/\{(\w+)\}/g)) assert.ok(place in names || `term.${place}` in tables.en, place);
     }
     assert.deepEqual(list.map(({ load, compare }) => (load && 'load') ?? (compare && 'compare')).filter(Boolean), ['load', 'compare'], system);
     assert.equal(list.at(-1).text, 'welcome.back');
