@@ -95,7 +95,7 @@ func (i *identity) names() []string {
 	if host := hostname(); host != "" {
 		names = append(names, host+".local") // where the system announces it
 	}
-	return slices.Compact(names)
+	return names
 }
 
 // hostname is the machine's own, in small letters and without a domain.
@@ -142,6 +142,9 @@ func (i *identity) sites() []string {
 	hosts = append(hosts, i.addresses(i.secure)...)
 	var sites []string
 	for _, host := range hosts {
+		if strings.Contains(host, ":") {
+			continue // Chromium takes no IPv6 address for a source in a content security policy
+		}
 		if site := siteURL("https", host, i.secure); !slices.Contains(sites, site) {
 			sites = append(sites, site)
 		}
