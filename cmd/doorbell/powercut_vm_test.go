@@ -29,7 +29,7 @@ const (
 	roundRings = 8
 )
 
-const quietDoor = `
+const quietDoor = trial + `
 listen: 127.0.0.1:8080
 camera: none
 microphone: none
