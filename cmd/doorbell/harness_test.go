@@ -66,14 +66,6 @@ tls: {listen: none}
 local_name: ""
 `
 
-// forwarded is the same for a virtual machine whose ports QEMU forwards: the host is
-// another machine to it.
-const forwarded = `
-access: {mode: open, open_networks: [10.0.2.0/24]}
-tls: {listen: none}
-local_name: ""
-`
-
 // simulated is the configuration of these tests: everything simulated, any port,
 // pictures small enough for a busy machine.
 const simulated = trial + `

@@ -20,7 +20,7 @@ import (
 // householdConfig is what somebody wrote after the installation, with that port for media. The picture is one
 // that emulation manages.
 func householdConfig(media int) string {
-	return fmt.Sprintf(forwarded+`# our door
+	return fmt.Sprintf(`# our door`+vmTrial+`
 name: porch
 listen: 0.0.0.0:%d
 ring: {timeout: 2m}
