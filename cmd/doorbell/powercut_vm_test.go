@@ -30,7 +30,7 @@ const (
 	roundRings = 8
 )
 
-const quietDoor = trial + `
+const quietDoor = `
 listen: 127.0.0.1:8080
 tls: {listen: none}
 local_name: ""
