@@ -134,6 +134,9 @@ func checkDevices(c *Config, wrong report) {
 	if !slices.Contains([]string{"auto", "raw", "mjpeg", "h264"}, c.Camera.Format) {
 		wrong("camera.format", "expected auto, raw, mjpeg or h264, got %q", c.Camera.Format)
 	}
+	if !slices.Contains([]string{"auto", "hardware", "software"}, c.Camera.Encoder) {
+		wrong("camera.encoder", "expected auto, hardware or software, got %q", c.Camera.Encoder)
+	}
 	if c.Camera.BitRate != 0 {
 		within(wrong, "camera.bit_rate", c.Camera.BitRate, 50_000, 50_000_000)
 	}

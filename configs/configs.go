@@ -57,6 +57,7 @@ type Camera struct {
 	FrameRate int    `yaml:"frame_rate"`
 	BitRate   int    `yaml:"bit_rate"`
 	Format    string `yaml:"format"`
+	Encoder   string `yaml:"encoder"`
 	KeepOpen  bool   `yaml:"keep_open"`
 }
 

@@ -64,6 +64,7 @@ func newDevices(config configs.Config, log *slog.Logger) (*devices, error) {
 			Open:      d.openCamera,
 			FrameRate: float64(config.Camera.FrameRate),
 			BitRate:   config.Camera.BitRate,
+			Encoder:   device.Encoder(config.Camera.Encoder),
 			Logger:    log,
 		})
 		if err != nil {
@@ -87,7 +88,7 @@ func newDevices(config configs.Config, log *slog.Logger) (*devices, error) {
 }
 
 // openCamera opens what camera.source names.
-func (d *devices) openCamera(context.Context) (io.Closer, error) {
+func (d *devices) openCamera(ctx context.Context) (io.Closer, error) {
 	c := d.config.Camera
 	kind, path, _ := strings.Cut(c.Source, ":")
 	switch {
@@ -102,7 +103,7 @@ func (d *devices) openCamera(context.Context) (io.Closer, error) {
 	if format == nameAuto {
 		format = "" // the device's own choice
 	}
-	return device.OpenCamera(c.Source, device.CameraOptions{
+	return device.OpenCamera(ctx, c.Source, device.CameraOptions{
 		Format: format, Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate,
 	})
 }

@@ -4,8 +4,10 @@ import "fmt"
 
 // deviceStatus is what one device says of itself.
 type deviceStatus struct {
-	Source  string   `json:"source"`
-	Detail  string   `json:"detail,omitempty"`
+	Source string `json:"source"`
+	Detail string `json:"detail,omitempty"`
+	// Path is how the camera's pictures become H.264.
+	Path    string   `json:"path,omitempty"`
 	Problem string   `json:"problem,omitempty"`
 	Level   *float64 `json:"levelDBFS,omitempty"`
 	// Pitch is what a simulated loudspeaker hears, in Hz.
@@ -29,7 +31,7 @@ func (d *devices) status() map[string]deviceStatus {
 	}
 	if d.video != nil {
 		s := d.video.State()
-		all["camera"] = deviceStatus{Source: d.config.Camera.Source, Detail: s.Source, Problem: s.Error, FrameRate: &s.FrameRate}
+		all["camera"] = deviceStatus{Source: d.config.Camera.Source, Detail: s.Source, Path: s.Path, Problem: s.Error, FrameRate: &s.FrameRate}
 	}
 	if d.voice != nil {
 		s := d.voice.State()

@@ -108,7 +108,11 @@ func examineCamera(ctx context.Context, config configs.Config, running bool) fin
 	})
 	select {
 	case <-first:
-		f.detail = d.video.State().Source
+		state := d.video.State()
+		f.detail = state.Source
+		if state.Path != "" {
+			f.rest = append([]string{state.Path}, f.rest...)
+		}
 	default:
 		if ctx.Err() != nil {
 			err = fmt.Errorf("no picture came within %s", doctorTimeout)
