@@ -21,6 +21,8 @@ type pictureEncoder interface {
 	// encode takes a picture and hands on each access unit that is ready then:
 	// none, where the picture was left out or is held back, or several.
 	encode(p *image.YCbCr, captured time.Time, key bool, emit func(Frame) error) error
+	// drain hands on what is still inside. Nothing can be encoded afterwards.
+	drain(emit func(Frame) error) error
 	// close frees the encoder, and what is inside it is lost.
 	close() error
 }
@@ -110,7 +112,17 @@ func newHardwareEncoder(k kernel, info EncoderInfo, s encoderSettings) (*hardwar
 
 // encode is as pictureEncoder says.
 func (e *hardwareEncoder) encode(p *image.YCbCr, captured time.Time, key bool, emit func(Frame) error) error {
-	return e.m2mEncoder.encode(p, captured, key, func(u m2mUnit) error {
+	return e.m2mEncoder.encode(p, captured, key, e.framed(emit))
+}
+
+// drain is as pictureEncoder says.
+func (e *hardwareEncoder) drain(emit func(Frame) error) error {
+	return e.m2mEncoder.drain(e.framed(emit))
+}
+
+// framed puts what the driver gives into the form of access units.
+func (e *hardwareEncoder) framed(emit func(Frame) error) func(m2mUnit) error {
+	return func(u m2mUnit) error {
 		unit, key, err := e.units.normalize(u.data)
 		if errors.Is(err, errNoSlice) {
 			return nil // SPS and PPS alone, which it keeps for the next key frame
@@ -119,5 +131,5 @@ func (e *hardwareEncoder) encode(p *image.YCbCr, captured time.Time, key bool, e
 			return fmt.Errorf("video encoder %s: %w", e.device.path, err)
 		}
 		return emit(Frame{Unit: unit, Key: key, Captured: u.captured})
-	})
+	}
 }

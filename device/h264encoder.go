@@ -86,6 +86,9 @@ func (e *h264Encoder) encode(p *image.YCbCr, captured time.Time, key bool, emit 
 	return emit(Frame{Unit: unit, Key: key, Captured: captured})
 }
 
+// drain does nothing: no picture stays inside.
+func (e *h264Encoder) drain(func(Frame) error) error { return nil }
+
 // encodeOne returns the picture's access unit, valid until the next call, or nil
 // where the encoder left the picture out. The picture must be of the encoder's
 // size.

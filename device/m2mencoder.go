@@ -265,9 +265,6 @@ func (e *m2mEncoder) hand(r m2mResult, emit func(m2mUnit) error) error {
 // drain hands on everything that is still inside (section "Drain" of the kernel's
 // document). Nothing can be encoded afterwards.
 func (e *m2mEncoder) drain(emit func(m2mUnit) error) error {
-	if e.inside == 0 {
-		return nil
-	}
 	stop := v4l2EncoderCmd{Cmd: v4l2EncoderStop}
 	if err := e.device.ioctl(vidiocEncoderCmd, unsafe.Pointer(&stop)); err != nil {
 		return fmt.Errorf("video encoder %s: draining it: %w", e.device.path, err)

@@ -7,23 +7,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// What sizeof, offsetof and UVCIOC_CTRL_QUERY of linux/uvcvideo.h say by gcc for
-// x86_64 and aarch64, and for arm-linux-gnueabihf.
-func TestUVCQueryLayoutIsTheKernels(t *testing.T) {
-	size, data, request := uintptr(16), uintptr(8), uintptr(0xc0107521)
-	if unsafe.Sizeof(uintptr(0)) == 4 {
-		size, data, request = 12, 8, 0xc00c7521
-	}
-	var q uvcXUQuery
-	if unsafe.Sizeof(q) != size || unsafe.Offsetof(q.Size) != 4 || unsafe.Offsetof(q.Data) != data || uvciocCtrlQuery != request {
-		t.Errorf("size %d, size at %d, data at %d, request %#x", unsafe.Sizeof(q), unsafe.Offsetof(q.Size), unsafe.Offsetof(q.Data), uintptr(uvciocCtrlQuery))
-	}
-}
 
 func TestUVCXUnitIsFound(t *testing.T) {
 	control := func(number byte) []byte { return []byte{9, 4, number, 0, 0, 14, 1, 0, 0} }

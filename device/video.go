@@ -229,6 +229,11 @@ func (s *videoStream) fit(size image.Point) error {
 	if s.encoder != nil && s.size == size {
 		return nil
 	}
+	if s.encoder != nil {
+		if err := s.encoder.drain(s.deliver); err != nil {
+			s.video.options.Logger.Warn("the last pictures of the size before are lost", "error", err)
+		}
+	}
 	if err := s.drop(); err != nil {
 		return err
 	}
