@@ -36,8 +36,8 @@ func TestOpenCameraErrors(t *testing.T) {
 		"output":        {caps(2 | v4l2CapStreaming), ErrNotCapture, "captures no video"},
 		"planes":        {caps(v4l2CapVideoCaptureMplane | v4l2CapStreaming), ErrNotCapture, "several planes"},
 		"read only":     {caps(v4l2CapVideoCapture), ErrNotCapture, "mapped memory"},
-		"raw sensor":    {with(func(n *fakeNode) { copy(n.capability.Driver[:], "unicam\x00") }), ErrNotCapture, "rpicam-vid"},
-		"Pi 5 sensor":   {with(func(n *fakeNode) { copy(n.capability.Driver[:], "rp1-cfe\x00") }), ErrNotCapture, "camera: pipe:"},
+		"raw sensor":    {with(func(n *fakeNode) { copy(n.capability.Driver[:], "unicam\x00") }), ErrNotCapture, "camera: rpicam"},
+		"Pi 5 sensor":   {with(func(n *fakeNode) { copy(n.capability.Driver[:], "rp1-cfe\x00") }), ErrNotCapture, "camera: rpicam"},
 		"Bayer only":    {newFakeNode(fakeFormat{format: 'B' | 'A'<<8 | '8'<<16 | '1'<<24}), ErrNotCapture, "it offers BA81"},
 		"no H.264":      {newFakeNode(fakeFormat{format: pixH264}), ErrNotCapture, "it offers H264"},
 		"another set":   {with(func(n *fakeNode) { n.substitute = 'G' | 'R'<<8 | 'E'<<16 | 'Y'<<24 }), ErrNotCapture, "it set GREY when asked for YUYV"},
@@ -102,7 +102,7 @@ func TestAutoTakesTheFirstUsable(t *testing.T) {
 	}
 	nodes["video2"].capability.DeviceCaps, nodes["video10"].openErr = 0, unix.EBUSY
 	_, err = openCamera(t.Context(), newFakeDriver(t, nodes), "auto", dir, CameraOptions{})
-	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "rpicam-vid") || !strings.Contains(err.Error(), "video10: busy") {
+	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "camera: rpicam") || !strings.Contains(err.Error(), "video10: busy") {
 		t.Errorf("with none usable: %v", err)
 	}
 	_, err = openCamera(t.Context(), newFakeDriver(t, nil), "auto", t.TempDir(), CameraOptions{})

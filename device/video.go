@@ -1,6 +1,7 @@
 package device
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,9 +125,6 @@ func (v *Video) stream(ctx context.Context, sink func([]byte, bool, time.Time)) 
 		return unreadable
 	}
 	v.status.opened(camera)
-	if own, ok := camera.(unitReader); ok {
-		v.status.path(pathOf(own))
-	}
 	v.options.Logger.Info("camera opened", "camera", describe(camera))
 	for {
 		frame, err := read(ctx)
@@ -189,6 +187,9 @@ func (s *videoStream) deliver(f Frame) error {
 	}
 	if !f.Captured.After(s.last) {
 		f.Captured = s.last.Add(time.Millisecond)
+	}
+	if s.last.IsZero() && s.encoder == nil {
+		s.video.status.path(cmp.Or(pathOf(s.camera), "H.264 as it comes, passed on"))
 	}
 	s.last = f.Captured
 	s.sink(f.Unit, f.Key, f.Captured)

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +24,8 @@ const (
 	nameNone = "none"
 	nameSim  = "sim"
 	nameAuto = "auto"
+	// nameRpicam is the camera module of a Raspberry Pi.
+	nameRpicam = "rpicam"
 )
 
 // buttonRetry is how long to wait before a button that failed is tried again.
@@ -98,13 +103,33 @@ func (d *devices) openCamera(ctx context.Context) (io.Closer, error) {
 		return device.OpenFile(path)
 	case kind == "pipe" && path != "":
 		return device.OpenPipe(path)
+	case kind == nameRpicam:
+		return d.openRpicam(path)
 	}
 	format := c.Format
 	if format == nameAuto {
 		format = "" // the device's own choice
 	}
-	return device.OpenCamera(ctx, c.Source, device.CameraOptions{
+	camera, err := device.OpenCamera(ctx, c.Source, device.CameraOptions{
 		Format: format, Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate,
+	})
+	if c.Source == nameAuto && errors.Is(err, device.ErrNotFound) && device.RpicamInstalled() {
+		return d.openRpicam("")
+	}
+	return camera, err
+}
+
+// openRpicam opens a camera module: 0, the first, where index is empty. H.264 comes
+// out of the Pi's own encoder where it has one.
+func (d *devices) openRpicam(index string) (io.Closer, error) {
+	c := d.config.Camera
+	n, err := strconv.Atoi(cmp.Or(index, "0"))
+	if err != nil {
+		return nil, fmt.Errorf("camera rpicam:%s: not the number of a camera: %w", index, err)
+	}
+	pictures := c.Format == "raw" || c.Format == nameAuto && (c.Encoder == string(device.EncoderSoftware) || len(device.ListEncoders()) == 0)
+	return device.OpenRpicam(device.RpicamOptions{
+		Index: n, Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate, Pictures: pictures,
 	})
 }
 
