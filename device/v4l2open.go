@@ -155,7 +155,11 @@ func (s *v4l2Stream) wrap(options CameraOptions) (io.Closer, error) {
 		c.configure(options)
 		return c, nil
 	case pixMJPG, pixJPEG:
-		decoder := &mjpegDecoder{width: shape.width, height: shape.height, limited: newToLimited()}
+		decoder, err := newMJPEGDecoder(shape.width, shape.height)
+		if err != nil {
+			return nil, err
+		}
+		s.free = decoder.free
 		return &RawCamera{v4l2Stream: s, picture: newPicture(shape.width, shape.height), convert: decoder.decode}, nil
 	}
 	c := &RawCamera{v4l2Stream: s, picture: newPicture(shape.width, shape.height), convert: shape.convert}
