@@ -128,6 +128,12 @@ func checkDevices(c *Config, wrong report) {
 			wrong(path, "expected a name; none stands for no device, sim for a simulated one")
 		}
 	}
+	for path, sound := range map[string]string{"chime.press": c.Chime.Press, "chime.taken": c.Chime.Taken} {
+		if sound == "" {
+			wrong(path, "expected default, none, or the path of a WAV or Opus file")
+		}
+	}
+	within(wrong, "chime.volume", c.Chime.Volume, 0, 100)
 	within(wrong, "camera.width", c.Camera.Width, 16, 3840)
 	within(wrong, "camera.height", c.Camera.Height, 16, 2160)
 	within(wrong, "camera.frame_rate", c.Camera.FrameRate, 1, 60)

@@ -31,6 +31,7 @@ type Config struct {
 	Speaker    Sound     `yaml:"speaker"`
 	Button     Button    `yaml:"button"`
 	Light      Light     `yaml:"light"`
+	Chime      Chime     `yaml:"chime"`
 	Ring       Ring      `yaml:"ring"`
 	ICE        ICE       `yaml:"ice"`
 	Control    string    `yaml:"control"`
@@ -77,6 +78,14 @@ type Button struct {
 // Light is the line that shows that it rings.
 type Light struct {
 	Source string `yaml:"source"`
+}
+
+// Chime is what the loudspeaker at the door plays: at a press, and when a person
+// takes the call. Volume is in percent.
+type Chime struct {
+	Press  string `yaml:"press"`
+	Taken  string `yaml:"taken"`
+	Volume int    `yaml:"volume"`
 }
 
 // Ring says who rings, and how long.

@@ -55,6 +55,7 @@ type devices struct {
 	button  *sim.Button   // nil: not simulated
 	speaker *sim.Speaker  // nil: not simulated
 	ringing chan bool     // newest wish for the light, capacity 1
+	chimes  chimes
 
 	// Fixed before run.
 	pressed      func(at time.Time)
@@ -82,6 +83,10 @@ func newDevices(config configs.Config, log *slog.Logger) (*devices, error) {
 	}
 	if config.Speaker.Source != nameNone {
 		d.mixer = device.NewMixer(device.MixerOptions{Open: d.openSpeaker, Logger: log, Changed: d.speakerChanged})
+	}
+	var err error
+	if d.chimes, err = loadChimes(config.Chime); err != nil {
+		return nil, err
 	}
 	if config.Speaker.Source == nameSim {
 		d.speaker = sim.NewSpeaker()
