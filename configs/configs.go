@@ -22,21 +22,21 @@ var Example []byte
 
 // Config is the whole configuration. doorbell.yaml says what each key means.
 type Config struct {
-	Name       string    `yaml:"name"`
-	Listen     string    `yaml:"listen"`
-	Relay      Relay     `yaml:"relay"`
-	Signaling  Signaling `yaml:"signaling"`
-	Camera     Camera    `yaml:"camera"`
-	Microphone Sound     `yaml:"microphone"`
-	Speaker    Sound     `yaml:"speaker"`
-	Button     Button    `yaml:"button"`
-	Light      Light     `yaml:"light"`
-	Chime      Chime     `yaml:"chime"`
-	Ring       Ring      `yaml:"ring"`
-	ICE        ICE       `yaml:"ice"`
-	Control    string    `yaml:"control"`
-	StateDir   string    `yaml:"state_dir"`
-	Log        Log       `yaml:"log"`
+	Name       string     `yaml:"name"`
+	Listen     string     `yaml:"listen"`
+	Relay      Relay      `yaml:"relay"`
+	Signaling  Signaling  `yaml:"signaling"`
+	Camera     Camera     `yaml:"camera"`
+	Microphone Microphone `yaml:"microphone"`
+	Speaker    Speaker    `yaml:"speaker"`
+	Button     Button     `yaml:"button"`
+	Light      Light      `yaml:"light"`
+	Chime      Chime      `yaml:"chime"`
+	Ring       Ring       `yaml:"ring"`
+	ICE        ICE        `yaml:"ice"`
+	Control    string     `yaml:"control"`
+	StateDir   string     `yaml:"state_dir"`
+	Log        Log        `yaml:"log"`
 }
 
 // Relay is the relay that phones log in to.
@@ -62,8 +62,16 @@ type Camera struct {
 	KeepOpen  bool   `yaml:"keep_open"`
 }
 
-// Sound is a microphone or a loudspeaker.
-type Sound struct {
+// Microphone is where the visitor's voice comes from, and how it is cleaned.
+type Microphone struct {
+	Source        string `yaml:"source"`
+	CancelEcho    bool   `yaml:"cancel_echo"`
+	SuppressNoise bool   `yaml:"suppress_noise"`
+	ControlGain   bool   `yaml:"control_gain"`
+}
+
+// Speaker is the loudspeaker.
+type Speaker struct {
 	Source string `yaml:"source"`
 }
 

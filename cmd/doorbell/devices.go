@@ -56,6 +56,7 @@ type devices struct {
 	speaker *sim.Speaker  // nil: not simulated
 	ringing chan bool     // newest wish for the light, capacity 1
 	chimes  chimes
+	echo    *device.EchoReference // nil: no echo is cancelled
 
 	// Fixed before run.
 	pressed      func(at time.Time)
@@ -78,8 +79,15 @@ func newDevices(config configs.Config, log *slog.Logger) (*devices, error) {
 		}
 		d.video = video
 	}
-	if config.Microphone.Source != nameNone {
-		d.voice = device.NewVoice(device.VoiceOptions{Open: d.openMicrophone, Logger: log})
+	m := config.Microphone
+	if m.CancelEcho && m.Source != nameNone && config.Speaker.Source != nameNone {
+		d.echo = device.NewEchoReference()
+	}
+	if m.Source != nameNone {
+		d.voice = device.NewVoice(device.VoiceOptions{
+			Open: d.openMicrophone, Logger: log,
+			Clean: device.CleanOptions{Echo: d.echo, Noise: m.SuppressNoise, Gain: m.ControlGain, Logger: log},
+		})
 	}
 	if config.Speaker.Source != nameNone {
 		d.mixer = device.NewMixer(device.MixerOptions{Open: d.openSpeaker, Logger: log, Changed: d.speakerChanged})
@@ -149,7 +157,7 @@ func (d *devices) openSpeaker(ctx context.Context) (io.Closer, error) {
 	if d.speaker != nil {
 		return keptOpen{d.speaker}, nil
 	}
-	return device.OpenSpeaker(ctx, d.config.Speaker.Source, device.SoundOptions{})
+	return device.OpenSpeaker(ctx, d.config.Speaker.Source, device.SoundOptions{Echo: d.echo})
 }
 
 // keptOpen is the simulated loudspeaker, which goes on telling what it heard
