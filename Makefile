@@ -137,7 +137,7 @@ clean: ## remove what was built
 
 .PHONY: tools
 tools:
-	@.ci/need git=git gcc=gcc g++=g++ pkg-config=pkg-config /usr/include/opus/opus.h=libopus-dev /usr/include/turbojpeg.h=libturbojpeg0-dev /usr/include/linux/videodev2.h=linux-libc-dev
+	@.ci/need git=git gcc=gcc g++=g++ pkg-config=pkg-config /usr/include/opus/opus.h=libopus-dev /usr/include/turbojpeg.h=libturbojpeg0-dev /usr/include/speex/speex_echo.h=libspeexdsp-dev /usr/include/linux/videodev2.h=linux-libc-dev
 	@.ci/go
 
 .PHONY: go-tools

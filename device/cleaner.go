@@ -146,7 +146,7 @@ func (c *cleaner) find() {
 		return
 	}
 	found, sure := c.finder.measure()
-	c.guard.echoes(sure >= finderSure)
+	c.guard.echoes(sure >= finderMaybe)
 	if sure < finderSure {
 		return
 	}

@@ -12,8 +12,10 @@ const (
 	// finderLongest is the longest way from loudspeaker to microphone that is found.
 	finderLongest = 500 * time.Millisecond
 	// finderSure is by how much the best match has to stand out, times the root mean
-	// square of all.
-	finderSure = 8
+	// square of all: what is heard reaches 15 to 40, chance 8.
+	finderSure = 11
+	// finderMaybe is from where on it may be that something is heard.
+	finderMaybe = 8
 	// finderEarly is how much later than it was played the sound may be pushed: so
 	// much of it is there already when the microphone's comes.
 	finderEarly = 40 * time.Millisecond

@@ -299,7 +299,7 @@ func TestEchoOfCardsThatDrift(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(roomResponse(SampleRate, 50*time.Millisecond, 0.5), nil)
 		r.drift = 100e-6
-		const length = 40 * time.Second
+		const length = 25 * time.Second
 		heard, status := r.heardByPhone(t, speech(1, 110, 0.5, length), length, CleanOptions{Noise: true})
 		got := decibels(power(r.echo, 5*time.Second, length) / power(heard, 5*time.Second, length))
 		t.Logf("lowered by %.1f dB; %v", got, status)
