@@ -12,7 +12,7 @@ export GOTOOLCHAIN ?= auto
 export CGO_ENABLED := 1
 LDFLAGS := -X main.version=$(VERSION)
 # A release has no symbols, no build ID (it would name the build's own paths), and
-# brings the C++ library and libopus with it.
+# brings the C++ library, libopus and the like with it.
 RELEASE_LDFLAGS := -s -w -buildid= $(LDFLAGS)
 RELEASE_EXTLDFLAGS := -static-libstdc++ -static-libgcc
 
@@ -153,7 +153,7 @@ clean: ## remove what was built
 
 .PHONY: tools
 tools:
-	@.ci/need git=git gcc=gcc g++=g++ pkg-config=pkg-config /usr/include/opus/opus.h=libopus-dev /usr/include/linux/videodev2.h=linux-libc-dev
+	@.ci/need git=git gcc=gcc g++=g++ pkg-config=pkg-config /usr/include/opus/opus.h=libopus-dev /usr/include/turbojpeg.h=libturbojpeg0-dev /usr/include/speex/speex_echo.h=libspeexdsp-dev /usr/include/linux/videodev2.h=linux-libc-dev
 	@.ci/go
 
 .PHONY: go-tools

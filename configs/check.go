@@ -135,11 +135,20 @@ func checkDevices(c *Config, wrong report) {
 			wrong(path, "expected a name; none stands for no device, sim for a simulated one")
 		}
 	}
+	for path, sound := range map[string]string{"chime.press": c.Chime.Press, "chime.taken": c.Chime.Taken} {
+		if sound == "" {
+			wrong(path, "expected default, none, or the path of a WAV or Opus file")
+		}
+	}
+	within(wrong, "chime.volume", c.Chime.Volume, 0, 100)
 	within(wrong, "camera.width", c.Camera.Width, 16, 3840)
 	within(wrong, "camera.height", c.Camera.Height, 16, 2160)
 	within(wrong, "camera.frame_rate", c.Camera.FrameRate, 1, 60)
 	if !slices.Contains([]string{"auto", "raw", "mjpeg", "h264"}, c.Camera.Format) {
 		wrong("camera.format", "expected auto, raw, mjpeg or h264, got %q", c.Camera.Format)
+	}
+	if !slices.Contains([]string{"auto", "hardware", "software"}, c.Camera.Encoder) {
+		wrong("camera.encoder", "expected auto, hardware or software, got %q", c.Camera.Encoder)
 	}
 	if c.Camera.BitRate != 0 {
 		within(wrong, "camera.bit_rate", c.Camera.BitRate, 50_000, 50_000_000)

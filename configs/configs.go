@@ -22,25 +22,26 @@ var Example []byte
 
 // Config is the whole configuration. doorbell.yaml says what each key means.
 type Config struct {
-	Name       string    `yaml:"name"`
-	Listen     string    `yaml:"listen"`
-	TLS        TLS       `yaml:"tls"`
-	LocalName  string    `yaml:"local_name"`
-	Hosts      []string  `yaml:"hosts"`
-	Access     Access    `yaml:"access"`
-	OpenID     OpenID    `yaml:"openid"`
-	Relay      Relay     `yaml:"relay"`
-	Signaling  Signaling `yaml:"signaling"`
-	Camera     Camera    `yaml:"camera"`
-	Microphone Sound     `yaml:"microphone"`
-	Speaker    Sound     `yaml:"speaker"`
-	Button     Button    `yaml:"button"`
-	Light      Light     `yaml:"light"`
-	Ring       Ring      `yaml:"ring"`
-	ICE        ICE       `yaml:"ice"`
-	Control    string    `yaml:"control"`
-	StateDir   string    `yaml:"state_dir"`
-	Log        Log       `yaml:"log"`
+	Name       string     `yaml:"name"`
+	Listen     string     `yaml:"listen"`
+	TLS        TLS        `yaml:"tls"`
+	LocalName  string     `yaml:"local_name"`
+	Hosts      []string   `yaml:"hosts"`
+	Access     Access     `yaml:"access"`
+	OpenID     OpenID     `yaml:"openid"`
+	Relay      Relay      `yaml:"relay"`
+	Signaling  Signaling  `yaml:"signaling"`
+	Camera     Camera     `yaml:"camera"`
+	Microphone Microphone `yaml:"microphone"`
+	Speaker    Speaker    `yaml:"speaker"`
+	Button     Button     `yaml:"button"`
+	Light      Light      `yaml:"light"`
+	Chime      Chime      `yaml:"chime"`
+	Ring       Ring       `yaml:"ring"`
+	ICE        ICE        `yaml:"ice"`
+	Control    string     `yaml:"control"`
+	StateDir   string     `yaml:"state_dir"`
+	Log        Log        `yaml:"log"`
 }
 
 // Relay is the relay that phones log in to.
@@ -110,11 +111,20 @@ type Camera struct {
 	FrameRate int    `yaml:"frame_rate"`
 	BitRate   int    `yaml:"bit_rate"`
 	Format    string `yaml:"format"`
+	Encoder   string `yaml:"encoder"`
 	KeepOpen  bool   `yaml:"keep_open"`
 }
 
-// Sound is a microphone or a loudspeaker.
-type Sound struct {
+// Microphone is where the visitor's voice comes from, and how it is cleaned.
+type Microphone struct {
+	Source        string `yaml:"source"`
+	CancelEcho    bool   `yaml:"cancel_echo"`
+	SuppressNoise bool   `yaml:"suppress_noise"`
+	ControlGain   bool   `yaml:"control_gain"`
+}
+
+// Speaker is the loudspeaker.
+type Speaker struct {
 	Source string `yaml:"source"`
 }
 
@@ -129,6 +139,14 @@ type Button struct {
 // Light is the line that shows that it rings.
 type Light struct {
 	Source string `yaml:"source"`
+}
+
+// Chime is what the loudspeaker at the door plays: at a press, and when a person
+// takes the call. Volume is in percent.
+type Chime struct {
+	Press  string `yaml:"press"`
+	Taken  string `yaml:"taken"`
+	Volume int    `yaml:"volume"`
 }
 
 // Ring says who rings, and how long.

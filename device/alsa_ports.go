@@ -17,6 +17,8 @@ const (
 type SoundOptions struct {
 	// Logger hears of devices that don't close and, at debug level, what ALSA says. Default: nobody.
 	Logger *slog.Logger
+	// Echo is told what a loudspeaker plays. nil: nobody is.
+	Echo *EchoReference
 }
 
 // Microphone is an ALSA capture device. One goroutine at a time may read it.
@@ -52,7 +54,7 @@ type Speaker struct{ *soundPort }
 // OpenSpeaker opens a loudspeaker; names and errors are OpenMicrophone's. It plays
 // silence when there is nothing to play, and is to be closed after use.
 func OpenSpeaker(ctx context.Context, name string, options SoundOptions) (*Speaker, error) {
-	port, err := openSound(ctx, soundPlayback, name, options.Logger, speakerBuffer, playFrom)
+	port, err := openSound(ctx, soundPlayback, name, options.Logger, speakerBuffer, func(port *soundPort) func([]int16) { return playFrom(port, options.Echo) })
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +69,13 @@ func (s *Speaker) WriteSamples(ctx context.Context, pcm []int16) error {
 }
 
 // playFrom returns what a playing card's thread does to get its samples.
-func playFrom(port *soundPort) func([]int16) {
-	return func(pcm []int16) { port.ring.drain(pcm, time.Now()) }
+func playFrom(port *soundPort, echo *EchoReference) func([]int16) {
+	return func(pcm []int16) {
+		port.ring.drain(pcm, time.Now())
+		if echo != nil {
+			echo.Played(pcm)
+		}
+	}
 }
 
 var (

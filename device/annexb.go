@@ -175,6 +175,8 @@ func eachNAL(unit []byte, visit func(nal []byte)) {
 	}
 }
 
+var errNoSlice = errors.New("h.264 access unit has no slice")
+
 var errNoKeyFrame = errors.New("h.264 stream has not had a key frame with its SPS and PPS yet")
 
 // unitNormalizer puts access units into one form: 4-byte start codes, no
@@ -206,7 +208,7 @@ func (n *unitNormalizer) normalize(unit []byte) (out []byte, key bool, err error
 	})
 	n.keepSets(unit, sps > 0, pps > 0)
 	if slices == 0 {
-		return nil, false, errors.New("h.264 access unit has no slice")
+		return nil, false, errNoSlice
 	}
 	if key && !n.hasSPS || !key && !n.started {
 		return nil, false, errNoKeyFrame

@@ -14,7 +14,7 @@ func encoded(t testing.TB, n, width, height int) [][]byte {
 	pictures := newScene(width, height)
 	var units [][]byte
 	for i := 0; len(units) < n; i++ {
-		unit, _, err := e.encode(pictures.next(i), len(units)%5 == 0)
+		unit, _, err := e.encodeOne(pictures.next(i), len(units)%5 == 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -195,7 +195,7 @@ func TestParseSPS(t *testing.T) {
 		want spsInfo
 	}{
 		{"x264 high 1920x1080 at 25", []byte{0x67, 0x64, 0x00, 0x28, 0xac, 0xd9, 0x40, 0x78, 0x02, 0x27, 0xe5, 0x84, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00, 0x03, 0x00, 0xc8, 0x3c, 0x60, 0xc6, 0x58},
-			spsInfo{profile: 100, level: 40, width: 1920, height: 1080, rate: 25}},
+			spsInfo{profile: 100, level: 40, width: 1920, height: 1080, rate: 25, chroma: 1}},
 	} {
 		if got, err := parseSPS(c.nal); err != nil || got != c.want {
 			t.Errorf("%s: %+v, %v, want %+v", c.name, got, err, c.want)

@@ -59,19 +59,19 @@ func conforms(t *testing.T, path, format string) {
 	}
 	options := device.CameraOptions{Width: 640, Height: 360, Format: format}
 	devicetest.Camera(t, func(t *testing.T) io.Closer {
-		c, err := device.OpenCamera(path, options)
+		c, err := device.OpenCamera(t.Context(), path, options)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	})
 	t.Run("is busy for a second one", func(t *testing.T) {
-		c, err := device.OpenCamera(path, options)
+		c, err := device.OpenCamera(t.Context(), path, options)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		if second, err := device.OpenCamera(path, options); !errors.Is(err, device.ErrBusy) {
+		if second, err := device.OpenCamera(t.Context(), path, options); !errors.Is(err, device.ErrBusy) {
 			t.Errorf("opened twice: %v, %v", second, err)
 		}
 	})

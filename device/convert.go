@@ -83,6 +83,30 @@ func (l layout) convert(dst *image.YCbCr, src []byte) error {
 	return nil
 }
 
+// fill is the other way round: it writes a 4:2:0 picture in this layout, whose
+// height may be more than the picture's, into dst.
+func (l layout) fill(dst []byte, p *image.YCbCr) {
+	width, height := p.Rect.Dx(), p.Rect.Dy()
+	copyPlane(dst, l.stride, p.Y, p.YStride, width, height)
+	chroma := dst[l.stride*l.height:]
+	first, second := p.Cb, p.Cr
+	if l.format == pixYV12 || l.format == pixNV21 {
+		first, second = second, first
+	}
+	if l.format == pixYU12 || l.format == pixYV12 {
+		copyPlane(chroma, l.stride/2, first, p.CStride, width/2, height/2)
+		copyPlane(chroma[l.stride/2*((l.height+1)/2):], l.stride/2, second, p.CStride, width/2, height/2)
+		return
+	}
+	for y := range height / 2 {
+		row := chroma[y*l.stride:][:width]
+		a, b := first[y*p.CStride:][:width/2], second[y*p.CStride:][:width/2]
+		for x := range a {
+			row[2*x], row[2*x+1] = a[x], b[x]
+		}
+	}
+}
+
 // copyPlane copies width bytes of each of height rows.
 func copyPlane(dst []byte, dstStride int, src []byte, srcStride, width, height int) {
 	if dstStride == srcStride && width == dstStride {

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"bytes"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -34,6 +35,7 @@ type fakeNode struct {
 
 	mu       sync.Mutex
 	set      map[uint32]int32 // controls that were set
+	orders   map[byte][]byte  // what the H.264 extension unit 12 was told, by selector
 	format   v4l2PixFormat
 	interval v4l2Fract
 	memory   [][]byte
@@ -57,7 +59,7 @@ func discrete(width, height uint32) v4l2FrmSizeEnum {
 }
 
 func newFakeNode(formats ...fakeFormat) *fakeNode {
-	n := &fakeNode{formats: formats, set: map[uint32]int32{}, fd: -1}
+	n := &fakeNode{formats: formats, set: map[uint32]int32{}, orders: map[byte][]byte{}, fd: -1}
 	copy(n.capability.Driver[:], "fake")
 	copy(n.capability.Card[:], "Fake camera")
 	copy(n.capability.BusInfo[:], "usb-1")
@@ -166,6 +168,12 @@ func (d *fakeDriver) Ioctl(fd int, request uintptr, argument unsafe.Pointer) err
 	case vidiocSetCtrl:
 		c := (*v4l2Control)(argument)
 		n.set[c.ID] = c.Value
+	case uvciocCtrlQuery:
+		q := (*uvcXUQuery)(argument)
+		if q.Unit != 12 { // as uvc_xu_ctrl_query says it
+			return unix.ENOENT
+		}
+		n.orders[q.Selector] = bytes.Clone(unsafe.Slice((*byte)(q.Data), q.Size))
 	default:
 		return n.stream(request, argument)
 	}

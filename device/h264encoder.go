@@ -13,14 +13,6 @@ import (
 	"github.com/pion/mediadevices/pkg/prop"
 )
 
-// encoderSettings are what an encoder can't be told later.
-type encoderSettings struct {
-	width, height int           // pixels, even
-	rate          float64       // pictures per second
-	bitRate       int           // bit/s; 0 fits the size
-	keyInterval   time.Duration // between key frames nobody asked for
-}
-
 // mostMacroblocks is MaxFS of H.264 level 5.2, table A-1. Refusing larger
 // pictures here matters: openh264's binding leaks what it made before it fails.
 const mostMacroblocks = 36864
@@ -83,10 +75,24 @@ func newH264Encoder(s encoderSettings) (*h264Encoder, error) {
 // hand gives the codec the picture that encode was called with.
 func (e *h264Encoder) hand() (image.Image, func(), error) { return e.picture, func() {}, nil }
 
-// encode returns the picture's access unit, valid until the next call, or nil
-// where the encoder left the picture out to keep its bit rate. The picture must
-// be of the encoder's size.
-func (e *h264Encoder) encode(p *image.YCbCr, key bool) (unit []byte, isKey bool, err error) {
+var _ pictureEncoder = (*h264Encoder)(nil)
+
+// encode is as pictureEncoder says; pictures are left out to keep the bit rate.
+func (e *h264Encoder) encode(p *image.YCbCr, captured time.Time, key bool, emit func(Frame) error) error {
+	unit, key, err := e.encodeOne(p, key)
+	if err != nil || unit == nil {
+		return err
+	}
+	return emit(Frame{Unit: unit, Key: key, Captured: captured})
+}
+
+// drain does nothing: no picture stays inside.
+func (e *h264Encoder) drain(func(Frame) error) error { return nil }
+
+// encodeOne returns the picture's access unit, valid until the next call, or nil
+// where the encoder left the picture out. The picture must be of the encoder's
+// size.
+func (e *h264Encoder) encodeOne(p *image.YCbCr, key bool) (unit []byte, isKey bool, err error) {
 	e.wantKey = e.wantKey || key
 	if e.wantKey { // until one comes: the picture may be one that is left out
 		if err := e.keys.ForceKeyFrame(); err != nil {

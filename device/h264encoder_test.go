@@ -73,7 +73,7 @@ func TestEncoderKeepsItsBitRate(t *testing.T) {
 		const seconds = 6
 		bits, skipped := 0, 0
 		for i := range int(seconds * c.rate) {
-			unit, _, err := e.encode(pictures.next(i), false)
+			unit, _, err := e.encodeOne(pictures.next(i), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,7 +93,7 @@ func TestEncoderKeepsItsBitRate(t *testing.T) {
 func TestEncoderIsConstrainedBaseline(t *testing.T) {
 	for _, size := range []image.Point{{640, 360}, {1280, 720}, {162, 122}, {16, 16}} {
 		e := testEncoder(t, encoderSettings{width: size.X, height: size.Y, rate: 30})
-		unit, key, err := e.encode(newScene(size.X, size.Y).next(0), false)
+		unit, key, err := e.encodeOne(newScene(size.X, size.Y).next(0), false)
 		if err != nil || !key {
 			t.Fatalf("%v: first picture: key %v, %v", size, key, err)
 		}
@@ -122,7 +122,7 @@ func TestEncoderDecodes(t *testing.T) {
 	pictures := newScene(320, 240)
 	for i := range 30 {
 		p := pictures.next(i)
-		unit, _, err := e.encode(p, i == 20)
+		unit, _, err := e.encodeOne(p, i == 20)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +152,7 @@ func TestEncoderKeyFrames(t *testing.T) {
 	pictures := newScene(320, 240)
 	var keys []int
 	for i := range 50 {
-		_, key, err := e.encode(pictures.next(i), i == 7)
+		_, key, err := e.encodeOne(pictures.next(i), i == 7)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +206,7 @@ func BenchmarkEncode720p(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if _, _, err := e.encode(pictures[i%8], false); err != nil {
+		if _, _, err := e.encodeOne(pictures[i%8], false); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -23,12 +23,13 @@ type MixerOptions struct {
 	Logger *slog.Logger
 }
 
-// Mixer plays what phones say through the door's loudspeaker. The loudspeaker is open
-// while anybody has joined.
+// Mixer plays what phones say, and chimes, through the door's loudspeaker. The
+// loudspeaker is open while anybody has joined or something is to be played.
 type Mixer struct {
 	// Fixed after NewMixer.
 	options MixerOptions
-	changed chan struct{} // holds a token when somebody joined or left
+	changed chan struct{} // holds a token when somebody joined or left, or a clip came
+	player  player
 
 	running atomic.Bool // Run is running
 
@@ -95,6 +96,13 @@ func (m *Mixer) Join() *Talker {
 	return t
 }
 
+// Play plays a clip, in place of another that sounds. It never blocks; any goroutine
+// may call it. Where the loudspeaker does not work within 3 s, it is not played.
+func (m *Mixer) Play(c *Clip) {
+	m.player.start(c, time.Now())
+	m.wake()
+}
+
 // State says how the loudspeaker is doing. Any goroutine may ask.
 func (m *Mixer) State() MixerStatus {
 	m.mu.Lock()
@@ -115,7 +123,7 @@ func (m *Mixer) Run(ctx context.Context) error {
 	defer m.running.Store(false)
 	pause := mixerRetry
 	for {
-		if err := m.await(ctx, func(n int) bool { return n > 0 && m.options.Open != nil }); err != nil {
+		if err := m.await(ctx, func(busy bool) bool { return busy && m.options.Open != nil }); err != nil {
 			m.note(SoundIdle, nil)
 			return err
 		}
@@ -138,13 +146,13 @@ func (m *Mixer) Run(ctx context.Context) error {
 	}
 }
 
-// await returns when the number of talkers is as wanted, or ctx's error.
-func (m *Mixer) await(ctx context.Context, wanted func(int) bool) error {
+// await returns when there is something to play, or nothing, as wanted, or ctx's error.
+func (m *Mixer) await(ctx context.Context, wanted func(busy bool) bool) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if wanted(m.State().Talkers) {
+		if wanted(m.State().Talkers > 0 || m.player.busy(time.Now())) {
 			return nil
 		}
 		select {
@@ -158,7 +166,7 @@ func (m *Mixer) await(ctx context.Context, wanted func(int) bool) error {
 func (m *Mixer) rest(ctx context.Context, pause time.Duration) {
 	resting, cancel := context.WithTimeout(ctx, pause)
 	defer cancel()
-	if err := m.await(resting, func(n int) bool { return n == 0 }); err == nil {
+	if err := m.await(resting, func(busy bool) bool { return !busy }); err == nil {
 		m.note(SoundIdle, nil)
 	}
 }
@@ -194,7 +202,7 @@ func (m *Mixer) pump(ctx context.Context, sink soundSink) error {
 	stale := true // what came while the loudspeaker was closed
 	for {
 		talkers := m.joined()
-		if len(talkers) == 0 {
+		if len(talkers) == 0 && !m.player.busy(time.Now()) {
 			return nil
 		}
 		m.mix(talkers, stale)
@@ -219,6 +227,7 @@ func (m *Mixer) mix(talkers []*Talker, stale bool) {
 		}
 		t.addTo(m.block[:])
 	}
+	m.player.addTo(m.block[:])
 	m.limiter.limit(m.block[:], m.pcm[:])
 }
 

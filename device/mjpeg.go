@@ -1,11 +1,15 @@
 package device
 
+// #cgo pkg-config: libturbojpeg
+// #cgo CFLAGS: -O3
+// #include "jpeg420.h"
+import "C"
+
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image"
-	"image/jpeg"
+	"unsafe"
 )
 
 // JPEG markers, ITU-T T.81 table B.1.
@@ -15,43 +19,51 @@ const (
 	jpegSOS = 0xda
 )
 
-// mjpegDecoder turns the pictures of an MJPEG camera into 4:2:0 ones.
+// mjpegDecoder turns the pictures of an MJPEG camera into 4:2:0 ones, with
+// libjpeg-turbo, which takes a fifth of the time of image/jpeg and makes no garbage.
+// It belongs to one goroutine, which also frees it.
 type mjpegDecoder struct {
 	width, height int
-	limited       *toLimited // JPEG is full-range
-	whole         []byte     // a picture with its Huffman tables put in
+	codec         *C.jpeg420
+	whole         []byte // a picture with its Huffman tables put in
 }
 
-// decode writes one JPEG picture into dst. Any damage is an error; the decoder
-// can be used further.
+// newMJPEGDecoder makes a decoder for pictures of one size, to be freed.
+func newMJPEGDecoder(width, height int) (*mjpegDecoder, error) {
+	codec := C.jpeg420_new()
+	if codec == nil {
+		return nil, errors.New("jpeg decoder: out of memory")
+	}
+	return &mjpegDecoder{width: width, height: height, codec: codec}, nil
+}
+
+// free frees the decoder, which can't be used then.
+func (d *mjpegDecoder) free() {
+	if d.codec != nil {
+		C.jpeg420_free(d.codec)
+		d.codec = nil
+	}
+}
+
+// decode writes one JPEG picture into dst, in the range of video (JPEG is
+// full-range). Any damage is an error; the decoder can be used further.
 func (d *mjpegDecoder) decode(dst *image.YCbCr, data []byte) error {
 	data, err := d.withTables(data)
 	if err != nil {
 		return err
 	}
-	// The header is looked at first: a damaged one could ask for gigabytes.
-	config, err := jpeg.DecodeConfig(bytes.NewReader(data))
-	if err != nil {
-		return fmt.Errorf("jpeg header: %w", err)
+	to := C.jpeg420_picture{
+		width: C.int(dst.Rect.Dx()), height: C.int(dst.Rect.Dy()), y_stride: C.int(dst.YStride), c_stride: C.int(dst.CStride),
 	}
-	if config.Width != d.width || config.Height != d.height {
-		return fmt.Errorf("jpeg of %dx%d instead of %dx%d", config.Width, config.Height, d.width, d.height)
+	wrong := C.jpeg420_decode(d.codec, bytePointer(data), C.size_t(len(data)), C.int(d.width), C.int(d.height),
+		to, bytePointer(dst.Y), bytePointer(dst.Cb), bytePointer(dst.Cr))
+	if wrong != nil {
+		return fmt.Errorf("jpeg: %s", C.GoString(wrong))
 	}
-	decoded, err := jpeg.Decode(bytes.NewReader(data))
-	if err != nil {
-		return fmt.Errorf("jpeg: %w", err)
-	}
-	switch src := decoded.(type) {
-	case *image.YCbCr:
-		to420(dst, src)
-	case *image.Gray:
-		grey(dst, src.Pix, src.Stride)
-	default:
-		return fmt.Errorf("jpeg decoded to %T, not YCbCr", decoded)
-	}
-	d.limited.apply(dst)
 	return nil
 }
+
+func bytePointer(b []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.Pointer(unsafe.SliceData(b))) }
 
 // withTables puts the Huffman tables of T.81 annex K.3 before the scan where the
 // camera left them out, as UVC's MJPEG payload allows.

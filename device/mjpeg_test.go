@@ -5,7 +5,10 @@ import (
 	"image"
 	"image/color"
 	"image/jpeg"
+	"math"
 	"testing"
+
+	"doorbell/device/jpegtest"
 )
 
 // jpegOf encodes a picture of one colour with a dark half on the left.
@@ -48,8 +51,14 @@ func withoutTables(t testing.TB, data []byte) []byte {
 	}
 }
 
-func newDecoder(width, height int) *mjpegDecoder {
-	return &mjpegDecoder{width: width, height: height, limited: newToLimited()}
+func newDecoder(t testing.TB, width, height int) *mjpegDecoder {
+	t.Helper()
+	d, err := newMJPEGDecoder(width, height)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.free)
+	return d
 }
 
 func near(a, b byte) bool { return max(a, b)-min(a, b) <= 3 }
@@ -61,7 +70,7 @@ func TestMJPEG(t *testing.T) {
 		"filled": append([]byte{0xff, 0xd8, 0xff, 0xff}, whole[2:]...),
 	} {
 		p := newPicture(64, 48)
-		if err := newDecoder(64, 48).decode(p, data); err != nil {
+		if err := newDecoder(t, 64, 48).decode(p, data); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -79,7 +88,7 @@ func TestMJPEGGrey(t *testing.T) {
 		grey.Pix[i] = 255
 	}
 	p := newPicture(64, 48)
-	if err := newDecoder(64, 48).decode(p, jpegOf(t, grey)); err != nil {
+	if err := newDecoder(t, 64, 48).decode(p, jpegOf(t, grey)); err != nil {
 		t.Fatal(err)
 	}
 	if c := p.YCbCrAt(9, 9); c != (color.YCbCr{Y: 235, Cb: 128, Cr: 128}) {
@@ -92,7 +101,7 @@ func TestMJPEGDamage(t *testing.T) {
 	bomb := append([]byte(nil), whole...)
 	at := bytes.Index(bomb, []byte{0xff, 0xc0})
 	copy(bomb[at+5:], []byte{0xff, 0xff, 0xff, 0xff}) // 65535x65535
-	d, p := newDecoder(64, 48), newPicture(64, 48)
+	d, p := newDecoder(t, 64, 48), newPicture(64, 48)
 	for name, data := range map[string][]byte{
 		"empty": nil, "cut off": whole[:len(whole)/3], "in the header": whole[:30], "other size": jpegOf(t, halves(32, 32)),
 		"bomb": bomb, "noise": bytes.Repeat([]byte{0x5a}, 999), "markers only": {0xff, 0xd8, 0xff, 0xd9},
@@ -140,18 +149,89 @@ func FuzzMJPEG(f *testing.F) {
 	f.Add(whole)
 	f.Add(withoutTables(f, whole))
 	f.Add(whole[:200])
-	d, p := newDecoder(64, 48), newPicture(64, 48)
+	d, p := newDecoder(f, 64, 48), newPicture(64, 48)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_ = d.decode(p, data) // must not panic, whatever comes
 	})
 }
 
-func BenchmarkMJPEG720p(b *testing.B) {
-	data := jpegOf(b, newScene(1280, 720).next(0))
-	d, p := newDecoder(1280, 720), newPicture(1280, 720)
-	for b.Loop() {
-		if err := d.decode(p, data); err != nil {
-			b.Fatal(err)
+// The means of the samples, whatever the JPEG's subsampling: as Go's decoder gives them, mapped to video's range.
+func TestMJPEGSubsampling(t *testing.T) {
+	for _, size := range []image.Point{{64, 48}, {63, 47}, {66, 50}} {
+		for _, ratio := range []image.YCbCrSubsampleRatio{
+			image.YCbCrSubsampleRatio420, image.YCbCrSubsampleRatio422, image.YCbCrSubsampleRatio444, image.YCbCrSubsampleRatio440, image.YCbCrSubsampleRatio411,
+		} {
+			data := subsampled(t, size.X, size.Y, ratio)
+			decoded, err := jpeg.Decode(bytes.NewReader(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			src, ok := decoded.(*image.YCbCr)
+			if !ok || src.SubsampleRatio != ratio {
+				t.Fatalf("the test's JPEG is %T %v, not %v", decoded, src.SubsampleRatio, ratio)
+			}
+			want, got := newPicture(size.X, size.Y), newPicture(size.X, size.Y)
+			to420(want, src)
+			newToLimited().apply(want)
+			if err := newDecoder(t, size.X, size.Y).decode(got, data); err != nil {
+				t.Fatalf("%v %v: %v", size, ratio, err)
+			}
+			for name, planes := range map[string][2][]byte{"Y": {want.Y, got.Y}, "Cb": {want.Cb, got.Cb}, "Cr": {want.Cr, got.Cr}} {
+				if most := mostDifference(planes[0], planes[1]); most > 3 { // two decoders' rounding
+					t.Errorf("%v %v: %s is up to %d off", size, ratio, name, most)
+				}
+			}
 		}
 	}
+}
+
+func mostDifference(a, b []byte) int {
+	most := 0
+	for i := range a {
+		most = max(most, int(a[i])-int(b[i]), int(b[i])-int(a[i]))
+	}
+	return most
+}
+
+// subsampled is a JPEG of a picture with texture in all planes.
+func subsampled(t testing.TB, width, height int, ratio image.YCbCrSubsampleRatio) []byte {
+	t.Helper()
+	p := image.NewYCbCr(image.Rect(0, 0, width, height), ratio)
+	for i, plane := range [][]byte{p.Y, p.Cb, p.Cr} {
+		stride := []int{p.YStride, p.CStride, p.CStride}[i]
+		for at := range plane {
+			x, y := float64(at%stride), float64(at/stride)
+			plane[at] = byte(128 + 60*math.Sin(x/7+float64(i))*math.Cos(y/5) + 30*math.Sin(x/3))
+		}
+	}
+	data, err := jpegtest.Encode(p, 90)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func BenchmarkMJPEG720p(b *testing.B) {
+	data := subsampled(b, 1280, 720, image.YCbCrSubsampleRatio422) // as webcams have it
+	d, p := newDecoder(b, 1280, 720), newPicture(1280, 720)
+	b.Run("libjpeg-turbo", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := d.decode(p, data); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("image-jpeg", func(b *testing.B) { // what it replaced
+		b.ReportAllocs()
+		limited := newToLimited()
+		for b.Loop() {
+			decoded, err := jpeg.Decode(bytes.NewReader(data))
+			if err != nil {
+				b.Fatal(err)
+			}
+			to420(p, decoded.(*image.YCbCr))
+			limited.apply(p)
+		}
+	})
 }

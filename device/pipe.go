@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,8 +28,10 @@ const (
 // stream is read has to wait, so it should be one that writes live.
 type PipeCamera struct {
 	// Fixed after opening.
-	path  string
-	quiet *waiter
+	path    string
+	quiet   *waiter
+	unnamed bool
+	again   func() error // called when the writer has gone; its error ends the reading
 
 	about   atomic.Pointer[string]
 	waiting atomic.Bool
@@ -47,6 +50,7 @@ type PipeCamera struct {
 // errors are *CameraError of kind ErrNotFound, ErrPermission or ErrNotCapture.
 func OpenPipe(path string) (*PipeCamera, error) {
 	c := &PipeCamera{path: path, fd: -1, chunk: make([]byte, pipeChunk)}
+	c.again = c.reopen
 	if err := c.reopen(); err != nil {
 		return nil, err
 	}
@@ -55,6 +59,21 @@ func OpenPipe(path string) (*PipeCamera, error) {
 		return nil, errors.Join(err, unix.Close(c.fd))
 	}
 	c.quiet = quiet
+	return c, nil
+}
+
+// newPipe is the reading end of an unnamed pipe, which the camera closes.
+func newPipe(r *os.File, name string) (*PipeCamera, error) {
+	fd, err := unix.FcntlInt(r.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	quiet, err := newWaiter()
+	if err := errors.Join(err, unix.SetNonblock(fd, true), r.Close()); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	c := &PipeCamera{path: name, fd: fd, quiet: quiet, chunk: make([]byte, pipeChunk)}
+	c.name("starting")
 	return c, nil
 }
 
@@ -93,9 +112,21 @@ func (c *PipeCamera) reopen() error {
 }
 
 func (c *PipeCamera) describe(what string) {
+	if c.unnamed {
+		return
+	}
 	text := "pipe:" + c.path + " " + what
 	c.about.Store(&text)
 }
+
+// name says what an unnamed pipe is, which what comes through it does not change.
+func (c *PipeCamera) name(what string) {
+	text := c.path + " " + what
+	c.about.Store(&text)
+	c.unnamed = true
+}
+
+func (c *PipeCamera) setRate(rate float64) { c.rate.Store(math.Float64bits(rate)) }
 
 // String is such as "pipe:/run/cam Y4M 1280x720 at 30", or that it waits for a writer.
 func (c *PipeCamera) String() string { return *c.about.Load() }
@@ -141,7 +172,7 @@ func (c *PipeCamera) ReadFrame(ctx context.Context) (Frame, error) {
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			if err := c.reopen(); err != nil {
+			if err := c.again(); err != nil {
 				return Frame{}, err
 			}
 		case errors.Is(err, ErrClosed), ctx.Err() != nil:
@@ -227,7 +258,7 @@ func (c *PipeCamera) beginY4M(ctx context.Context) error {
 		return err
 	}
 	c.describe(reader.header.String())
-	c.rate.Store(math.Float64bits(reader.header.rate))
+	c.setRate(reader.header.rate)
 	c.read = func(ctx context.Context) (Frame, error) {
 		from.ctx = ctx
 		p, err := reader.next()

@@ -48,7 +48,7 @@ func TestRealCameraColours(t *testing.T) {
 			seen[f.FourCC] = true
 			for _, size := range sizes {
 				t.Run(fmt.Sprintf("%s %s %dx%d", path, f.FourCC, size.X, size.Y), func(t *testing.T) {
-					c, err := OpenCamera(path, CameraOptions{Width: size.X, Height: size.Y, Format: f.FourCC})
+					c, err := OpenCamera(t.Context(), path, CameraOptions{Width: size.X, Height: size.Y, Format: f.FourCC})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -113,7 +113,7 @@ func TestRealCameraRefused(t *testing.T) {
 		path string
 		kind error
 	}{{env[1], ErrNotCapture}, {"/dev/null", ErrNotCapture}, {"/dev/video99", ErrNotFound}} {
-		if _, err := OpenCamera(c.path, CameraOptions{}); !errors.Is(err, c.kind) {
+		if _, err := OpenCamera(t.Context(), c.path, CameraOptions{}); !errors.Is(err, c.kind) {
 			t.Errorf("%s: %v, want %v", c.path, err, c.kind)
 		}
 	}
@@ -124,7 +124,7 @@ func TestRealCameraRefused(t *testing.T) {
 			refused <- err
 			return
 		}
-		_, err := OpenCamera(env[0], CameraOptions{})
+		_, err := OpenCamera(t.Context(), env[0], CameraOptions{})
 		refused <- err
 	}()
 	if err := <-refused; !errors.Is(err, ErrPermission) {
@@ -139,7 +139,7 @@ func TestRealCameraUnplugged(t *testing.T) {
 	env := environment(t, "DOORBELL_TEST_CAMERA_BARS", "DOORBELL_TEST_CAMERA_DRIVER", "DOORBELL_TEST_CAMERA_DEVICE")
 	before := descriptors(t)
 	for range 10 {
-		c, err := OpenCamera(env[0], CameraOptions{Width: 320, Height: 180})
+		c, err := OpenCamera(t.Context(), env[0], CameraOptions{Width: 320, Height: 180})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +161,7 @@ func TestRealCameraUnplugged(t *testing.T) {
 		if err := errors.Join(c.Close(), <-unbound); err != nil {
 			t.Error(err)
 		}
-		if _, err := OpenCamera(env[0], CameraOptions{}); !errors.Is(err, ErrNotFound) {
+		if _, err := OpenCamera(t.Context(), env[0], CameraOptions{}); !errors.Is(err, ErrNotFound) {
 			t.Errorf("while it is away: %v", err)
 		}
 		sysfs(t, filepath.Join(env[1], "bind"), env[2])

@@ -58,7 +58,7 @@ func TestALSAThroughTheNullDevice(t *testing.T) {
 	for _, direction := range []soundDirection{soundCapture, soundPlayback} {
 		t.Run(direction.String(), func(t *testing.T) {
 			port := newSoundPort("null", 40*time.Millisecond, nil)
-			moved := map[soundDirection]func([]int16){soundCapture: captureInto(port), soundPlayback: playFrom(port)}[direction]
+			moved := map[soundDirection]func([]int16){soundCapture: captureInto(port), soundPlayback: playFrom(port, nil)}[direction]
 			if err := openALSA(direction, "null", port, moved); err != nil {
 				t.Skipf("no ALSA here: %v", err)
 			}
@@ -83,14 +83,14 @@ func TestALSAThroughTheNullDevice(t *testing.T) {
 
 func TestALSANoSuchDevice(t *testing.T) {
 	port := newSoundPort("no such", 40*time.Millisecond, nil)
-	err := openALSA(soundPlayback, "hw:NoSuchCard,0", port, playFrom(port))
+	err := openALSA(soundPlayback, "hw:NoSuchCard,0", port, playFrom(port, nil))
 	if err == nil {
 		t.Fatal("opened a card that doesn't exist")
 	}
 	if !errors.Is(err, ErrNoSuchSound) {
 		t.Skipf("no ALSA here: %v", err)
 	}
-	if err := openALSA(soundPlayback, strings.Repeat("x", 300), port, playFrom(port)); !errors.Is(err, ErrNoSuchSound) {
+	if err := openALSA(soundPlayback, strings.Repeat("x", 300), port, playFrom(port, nil)); !errors.Is(err, ErrNoSuchSound) {
 		t.Errorf("too long a name: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package device
 import (
 	"bytes"
 	"errors"
+	"fmt"
 )
 
 // spsInfo is what a sequence parameter set says of its stream.
@@ -12,6 +13,9 @@ type spsInfo struct {
 	level         byte // level_idc, ten times the level
 	width, height int  // pixels, cropped
 	rate          float64
+	chroma        uint32 // chroma_format_idc; 1 is 4:2:0
+	deep          bool   // more than 8 bits a sample
+	interlaced    bool   // may have fields instead of pictures
 }
 
 var errBadSPS = errors.New("h.264 sequence parameter set is damaged")
@@ -26,10 +30,10 @@ func parseSPS(nal []byte) (spsInfo, error) {
 	}
 	s.profile, s.constraints, s.level = byte(r.bits(8)), byte(r.bits(8)), byte(r.bits(8))
 	r.golomb() // seq_parameter_set_id
-	chroma := uint32(1)
+	s.chroma = 1
 	switch s.profile {
 	case 100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135:
-		chroma = r.highProfile()
+		s.chroma, s.deep = r.highProfile()
 	}
 	r.golomb() // log2_max_frame_num_minus4
 	switch r.golomb() {
@@ -48,6 +52,7 @@ func parseSPS(nal []byte) (spsInfo, error) {
 	columns, rows := int(r.golomb())+1, int(r.golomb())+1
 	frameOnly := r.bits(1)
 	if frameOnly == 0 {
+		s.interlaced = true
 		r.bits(1)
 		rows *= 2
 	}
@@ -57,7 +62,7 @@ func parseSPS(nal []byte) (spsInfo, error) {
 	}
 	s.width, s.height = columns*16, rows*16
 	if r.bits(1) == 1 {
-		s.crop(r, chroma, frameOnly)
+		s.crop(r, s.chroma, frameOnly)
 	}
 	if r.bits(1) == 1 {
 		s.rate = r.timing()
@@ -120,17 +125,18 @@ func (r *bitReader) golomb() uint32 {
 	return 1<<zeros - 1 + r.bits(zeros)
 }
 
-// highProfile skips what only the High profiles have and returns chroma_format_idc.
-func (r *bitReader) highProfile() uint32 {
-	chroma := r.golomb()
+// highProfile reads what only the High profiles have: chroma_format_idc, and
+// whether samples have more than 8 bits.
+func (r *bitReader) highProfile() (chroma uint32, deep bool) {
+	chroma = r.golomb()
 	if chroma == 3 {
 		r.bits(1)
 	}
-	r.golomb()
-	r.golomb()
+	deep = r.golomb() > 0 // bit_depth_luma_minus8
+	deep = r.golomb() > 0 || deep
 	r.bits(1)
 	if r.bits(1) == 0 { // seq_scaling_matrix_present_flag
-		return chroma
+		return chroma, deep
 	}
 	lists := 8
 	if chroma == 3 {
@@ -146,7 +152,7 @@ func (r *bitReader) highProfile() uint32 {
 		}
 		r.scalingList(size)
 	}
-	return chroma
+	return chroma, deep
 }
 
 // scalingList skips scaling_list(), section 7.3.2.1.1.1.
@@ -195,4 +201,22 @@ func (r *bitReader) timing() float64 {
 		return 0
 	}
 	return float64(scale) / float64(tick) / 2 // two fields to a picture, section E.2.1
+}
+
+// playable says why a browser could not show such a stream. All of them decode
+// the Baseline, Main and High profiles of 8-bit 4:2:0 pictures, whatever was
+// offered; none decodes interlaced ones in WebRTC.
+func (s spsInfo) playable() error {
+	switch s.profile {
+	case 66, 77, 100:
+	default:
+		return fmt.Errorf("its H.264 has profile %d, which browsers don't show", s.profile)
+	}
+	if s.interlaced {
+		return errors.New("its H.264 is interlaced, which browsers don't show")
+	}
+	if s.chroma != 1 || s.deep {
+		return errors.New("its H.264 has other than 8-bit 4:2:0 pictures, which browsers don't show")
+	}
+	return nil
 }

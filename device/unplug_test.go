@@ -20,7 +20,7 @@ import (
 //	DOORBELL_TEST_BUTTON_CONFIG=/sys/kernel/config/gpio-sim/door DOORBELL_TEST_BUTTON_LIVE=/sys/kernel/config/gpio-sim/door/live
 
 // environment returns the values of variables, or skips the test where one is unset.
-func environment(t *testing.T, names ...string) []string {
+func environment(t testing.TB, names ...string) []string {
 	t.Helper()
 	values := make([]string, len(names))
 	for i, name := range names {

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// What sizeof, offsetof and the VIDIOC_ macros of linux/videodev2.h (Linux 6.1)
-// say, by gcc for x86_64 and aarch64 (which agree) and by gcc for
+// What sizeof, offsetof and the VIDIOC_ macros of linux/videodev2.h and
+// linux/uvcvideo.h (Linux 6.1) say, by gcc for x86_64 and aarch64 (which agree) and by gcc for
 // arm-linux-gnueabihf with -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64.
 func TestLayoutIsTheKernels(t *testing.T) {
 	for _, c := range []struct {
@@ -43,6 +43,29 @@ func TestLayoutIsTheKernels(t *testing.T) {
 		{"buffer.length", unsafe.Offsetof(v4l2Buffer{}.Length), 72, 68},
 		{"buffer.request_fd", unsafe.Offsetof(v4l2Buffer{}.RequestFD), 80, 76},
 		{"queryctrl.flags", unsafe.Offsetof(v4l2QueryCtrl{}.Flags), 56, 56},
+		{"sizeof pix_format_mplane", unsafe.Sizeof(v4l2PixFormatMP{}), 192, 192},
+		{"sizeof plane_pix_format", unsafe.Sizeof(v4l2PlanePixFormat{}), 20, 20},
+		{"sizeof format, several planes", unsafe.Sizeof(v4l2FormatMP{}), 208, 204},
+		{"sizeof plane", unsafe.Sizeof(v4l2Plane{}), 64, 60},
+		{"sizeof encoder_cmd", unsafe.Sizeof(v4l2EncoderCmd{}), 40, 40},
+		{"sizeof selection", unsafe.Sizeof(v4l2Selection{}), 64, 64},
+		{"sizeof uvc_xu_control_query", unsafe.Sizeof(uvcXUQuery{}), 16, 12},
+		{"format.fmt.pix_mp", unsafe.Offsetof(v4l2FormatMP{}.Pix), 8, 4},
+		{"pix_format_mplane.colorspace", unsafe.Offsetof(v4l2PixFormatMP{}.Colorspace), 16, 16},
+		{"pix_format_mplane.plane_fmt", unsafe.Offsetof(v4l2PixFormatMP{}.Planes), 20, 20},
+		{"pix_format_mplane.num_planes", unsafe.Offsetof(v4l2PixFormatMP{}.NumPlanes), 180, 180},
+		{"pix_format_mplane.quantization", unsafe.Offsetof(v4l2PixFormatMP{}.Quantization), 183, 183},
+		{"plane_pix_format.bytesperline", unsafe.Offsetof(v4l2PlanePixFormat{}.BytesPerLine), 4, 4},
+		{"plane.length", unsafe.Offsetof(v4l2Plane{}.Length), 4, 4},
+		{"plane.m", unsafe.Offsetof(v4l2Plane{}.Where), 8, 8},
+		{"plane.data_offset", unsafe.Offsetof(v4l2Plane{}.DataOffset), 16, 12},
+		{"encoder_cmd.flags", unsafe.Offsetof(v4l2EncoderCmd{}.Flags), 4, 4},
+		{"selection.r", unsafe.Offsetof(v4l2Selection{}.Left), 12, 12},
+		{"uvc_xu_control_query.size", unsafe.Offsetof(uvcXUQuery{}.Size), 4, 4},
+		{"uvc_xu_control_query.data", unsafe.Offsetof(uvcXUQuery{}.Data), 8, 8},
+		{"VIDIOC_ENCODER_CMD", vidiocEncoderCmd, 0xc028564d, 0xc028564d},
+		{"VIDIOC_S_SELECTION", vidiocSetSelection, 0xc040565f, 0xc040565f},
+		{"UVCIOC_CTRL_QUERY", uvciocCtrlQuery, 0xc0107521, 0xc00c7521},
 		{"VIDIOC_QUERYCAP", vidiocQueryCap, 0x80685600, 0x80685600},
 		{"VIDIOC_ENUM_FMT", vidiocEnumFmt, 0xc0405602, 0xc0405602},
 		{"VIDIOC_G_FMT", vidiocGetFmt, 0xc0d05604, 0xc0cc5604},

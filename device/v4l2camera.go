@@ -1,7 +1,10 @@
 package device
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"image"
 	"time"
 	"unsafe"
@@ -12,9 +15,20 @@ import (
 type RawCamera struct {
 	*v4l2Stream
 
+	// Fixed after opening.
+	about string // why the camera's own H.264 is not used, where it has it
+
 	// Guarded by v4l2Stream.mu.
 	picture *image.YCbCr
 	convert func(dst *image.YCbCr, src []byte) error
+}
+
+// EncodingPath says why the camera's own H.264 is not passed on.
+func (c *RawCamera) EncodingPath() string {
+	if c.about != "" {
+		return "the camera's own H.264 is left alone: " + c.about
+	}
+	return "the camera gives no H.264 of that size and rate"
 }
 
 // ReadPicture waits for a picture and returns the newest, which is valid until
@@ -38,10 +52,12 @@ type H264Camera struct {
 	*v4l2Stream
 
 	// Fixed after opening.
-	keyFrameControl bool
+	keyFrameControl bool // of V4L2
+	uvcxUnit        byte // that makes key frames; 0 for none
 
 	// Guarded by v4l2Stream.mu.
 	units unitNormalizer
+	first *Frame // read while it was opened
 }
 
 // configure sets what the camera lets itself be told, and finds out whether it
@@ -57,30 +73,63 @@ func (c *H264Camera) configure(options CameraOptions) {
 		c.setControl(v4l2CIDGOPSize, options.KeyFrameInterval)
 	}
 	c.keyFrameControl = c.hasControl(v4l2CIDForceKeyFrame) != nil
+	unit := uvcxUnit(usbDescriptors(c.path))
+	if unit == 0 {
+		return
+	}
+	if c.uvcxHas(unit, uvcxPictureType, len(uvcxPicture())) {
+		c.uvcxUnit = unit
+	}
+	if rate := uvcxBitRate(options.BitRate); options.BitRate > 0 && c.uvcxHas(unit, uvcxBitRateLayers, len(rate)) {
+		_ = c.uvcxSet(unit, uvcxBitRateLayers, rate) // a wish, as above
+	}
 }
 
-func (s *v4l2Stream) hasControl(id uint32) *v4l2QueryCtrl {
+func (d *v4l2Device) hasControl(id uint32) *v4l2QueryCtrl {
 	q := v4l2QueryCtrl{ID: id}
-	if s.ioctl(vidiocQueryCtrl, unsafe.Pointer(&q)) != nil || q.Flags&v4l2CtrlUnusable != 0 {
+	if d.ioctl(vidiocQueryCtrl, unsafe.Pointer(&q)) != nil || q.Flags&v4l2CtrlUnusable != 0 {
 		return nil
 	}
 	return &q
 }
 
-func (s *v4l2Stream) setControl(id uint32, value int) {
-	q := s.hasControl(id)
+func (d *v4l2Device) setControl(id uint32, value int) {
+	q := d.hasControl(id)
 	if q == nil {
 		return
 	}
 	control := v4l2Control{ID: id, Value: min(max(int32(value), q.Minimum), q.Maximum)}
-	_ = s.ioctl(vidiocSetCtrl, unsafe.Pointer(&control)) // a wish; the camera works without
+	_ = d.ioctl(vidiocSetCtrl, unsafe.Pointer(&control)) // a wish; the device works without
 }
+
+// try reads up to the first key frame, which it keeps, and says why phones could
+// not show what comes.
+func (c *H264Camera) try(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, trialTime)
+	defer cancel()
+	unit, key, captured, err := c.ReadAccessUnit(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("it has sent no key frame in %v", trialTime)
+	}
+	if err != nil {
+		return err
+	}
+	c.first = &Frame{Unit: bytes.Clone(unit), Key: key, Captured: captured}
+	return c.units.info.playable()
+}
+
+// trialTime is how long a camera that chose H.264 by itself has for its first key
+// frame. They begin with one, so this is for those that don't work.
+const trialTime = 2 * time.Second
 
 // ReadAccessUnit waits for the next access unit, which is valid until the next
 // call: 4-byte start codes, with SPS and PPS before each key frame. None is left
 // out but those that the driver lost or marks as damaged; then the camera is asked
 // for a key frame. Errors are as of ReadPicture.
 func (c *H264Camera) ReadAccessUnit(ctx context.Context) (unit []byte, key bool, captured time.Time, err error) {
+	if f := c.takeFirst(); f != nil && ctx.Err() == nil {
+		return f.Unit, f.Key, f.Captured, nil
+	}
 	lost := c.Drops()
 	err = c.read(ctx, false, func(data []byte, when time.Time) error {
 		unit, key, captured = nil, false, when
@@ -97,10 +146,23 @@ func (c *H264Camera) ReadAccessUnit(ctx context.Context) (unit []byte, key bool,
 	return unit, key, captured, nil
 }
 
-// RequestKeyFrame asks the camera for a key frame where it can be asked. It waits
-// for a read that is under way.
+// takeFirst gives what was read while the camera was opened, once.
+func (c *H264Camera) takeFirst() *Frame {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.first
+	c.first = nil
+	if c.closed {
+		return nil
+	}
+	return f
+}
+
+// RequestKeyFrame asks the camera for a key frame where it can be asked: by the
+// control of V4L2, or as H.264 webcams are asked. It waits for a read that is
+// under way.
 func (c *H264Camera) RequestKeyFrame() {
-	if !c.keyFrameControl {
+	if !c.KeyFrames() {
 		return
 	}
 	c.mu.Lock()
@@ -108,6 +170,21 @@ func (c *H264Camera) RequestKeyFrame() {
 	if c.closed {
 		return
 	}
-	control := v4l2Control{ID: v4l2CIDForceKeyFrame, Value: 1}
-	_ = c.ioctl(vidiocSetCtrl, unsafe.Pointer(&control))
+	if c.keyFrameControl {
+		control := v4l2Control{ID: v4l2CIDForceKeyFrame, Value: 1}
+		_ = c.ioctl(vidiocSetCtrl, unsafe.Pointer(&control))
+		return
+	}
+	_ = c.uvcxSet(c.uvcxUnit, uvcxPictureType, uvcxPicture())
 }
+
+// EncodingPath says that nothing is encoded here.
+func (c *H264Camera) EncodingPath() string {
+	if c.KeyFrames() {
+		return "the camera's own H.264, passed on; it makes key frames on demand"
+	}
+	return "the camera's own H.264, passed on; it makes key frames when it likes, so that a phone may see a still picture at first"
+}
+
+// KeyFrames tells whether the camera makes key frames on demand.
+func (c *H264Camera) KeyFrames() bool { return c.keyFrameControl || c.uvcxUnit != 0 }

@@ -127,7 +127,7 @@ func notCamera(path, driver string, c *v4l2Capability) error {
 		return &CameraError{Camera: path, Kind: ErrNotCapture, Cause: errors.New(what), Hint: hint}
 	}
 	const choose = "choose another device; `doorbell doctor` lists them"
-	const rpicam = "for a Raspberry Pi camera module let rpicam-vid write H.264 into a named pipe and use `camera: pipe:PATH`"
+	const rpicam = "for a Raspberry Pi camera module use `camera: rpicam`"
 	switch {
 	case driver == "unicam" || strings.HasPrefix(driver, "rp1-cfe"):
 		return no("it is the raw sensor of a camera module, driver "+driver, rpicam)

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -12,15 +13,42 @@ import (
 
 // OpenCamera opens a V4L2 camera and starts it. The path is a device such as
 // /dev/video0 or a link to one, or "auto" for the first usable camera. It gives a
-// *RawCamera, or a *H264Camera where the options ask for H.264.
+// *RawCamera, or a *H264Camera where H.264 comes from the camera. Where nobody
+// asked for H.264 it is tried until its first key frame, up to 2 s or the end of
+// ctx, and pictures are taken instead if browsers could not show it.
 //
 // Errors are *CameraError of kind ErrNotFound, ErrPermission, ErrBusy,
 // ErrNotCapture or ErrUnplugged wherever they can be sorted.
-func OpenCamera(path string, options CameraOptions) (io.Closer, error) {
-	return openCamera(linux{}, path, "/dev", options)
+func OpenCamera(ctx context.Context, path string, options CameraOptions) (io.Closer, error) {
+	return openCamera(ctx, linux{}, path, "/dev", options)
 }
 
-func openCamera(k kernel, path, nodes string, options CameraOptions) (io.Closer, error) {
+func openCamera(ctx context.Context, k kernel, path, nodes string, options CameraOptions) (io.Closer, error) {
+	camera, err := openOnce(k, path, nodes, options)
+	own, ok := camera.(*H264Camera)
+	if err != nil || !ok || options.Format != "" {
+		return camera, err
+	}
+	why := own.try(ctx)
+	if why == nil {
+		return own, nil
+	}
+	if err := errors.Join(own.Close(), ctx.Err()); err != nil {
+		return nil, err
+	}
+	options.Format = "pictures"
+	instead, err := openOnce(k, path, nodes, options)
+	if raw, ok := instead.(*RawCamera); ok {
+		raw.about = why.Error()
+	}
+	if errors.Is(err, ErrNotCapture) { // it has no pictures: what was wrong with its H.264 says more
+		return nil, &CameraError{Camera: path, Kind: ErrNotCapture, Cause: why, Hint: "set it to H.264 Constrained Baseline, or use another camera"}
+	}
+	return instead, err
+}
+
+// openOnce opens the camera with one choice of format.
+func openOnce(k kernel, path, nodes string, options CameraOptions) (io.Closer, error) {
 	options, err := options.withDefaults()
 	if err != nil {
 		return nil, err
@@ -127,7 +155,11 @@ func (s *v4l2Stream) wrap(options CameraOptions) (io.Closer, error) {
 		c.configure(options)
 		return c, nil
 	case pixMJPG, pixJPEG:
-		decoder := &mjpegDecoder{width: shape.width, height: shape.height, limited: newToLimited()}
+		decoder, err := newMJPEGDecoder(shape.width, shape.height)
+		if err != nil {
+			return nil, err
+		}
+		s.free = decoder.free
 		return &RawCamera{v4l2Stream: s, picture: newPicture(shape.width, shape.height), convert: decoder.decode}, nil
 	}
 	c := &RawCamera{v4l2Stream: s, picture: newPicture(shape.width, shape.height), convert: shape.convert}

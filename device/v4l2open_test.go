@@ -36,8 +36,8 @@ func TestOpenCameraErrors(t *testing.T) {
 		"output":        {caps(2 | v4l2CapStreaming), ErrNotCapture, "captures no video"},
 		"planes":        {caps(v4l2CapVideoCaptureMplane | v4l2CapStreaming), ErrNotCapture, "several planes"},
 		"read only":     {caps(v4l2CapVideoCapture), ErrNotCapture, "mapped memory"},
-		"raw sensor":    {with(func(n *fakeNode) { copy(n.capability.Driver[:], "unicam\x00") }), ErrNotCapture, "rpicam-vid"},
-		"Pi 5 sensor":   {with(func(n *fakeNode) { copy(n.capability.Driver[:], "rp1-cfe\x00") }), ErrNotCapture, "camera: pipe:"},
+		"raw sensor":    {with(func(n *fakeNode) { copy(n.capability.Driver[:], "unicam\x00") }), ErrNotCapture, "camera: rpicam"},
+		"Pi 5 sensor":   {with(func(n *fakeNode) { copy(n.capability.Driver[:], "rp1-cfe\x00") }), ErrNotCapture, "camera: rpicam"},
 		"Bayer only":    {newFakeNode(fakeFormat{format: 'B' | 'A'<<8 | '8'<<16 | '1'<<24}), ErrNotCapture, "it offers BA81"},
 		"no H.264":      {newFakeNode(fakeFormat{format: pixH264}), ErrNotCapture, "it offers H264"},
 		"another set":   {with(func(n *fakeNode) { n.substitute = 'G' | 'R'<<8 | 'E'<<16 | 'Y'<<24 }), ErrNotCapture, "it set GREY when asked for YUYV"},
@@ -46,7 +46,7 @@ func TestOpenCameraErrors(t *testing.T) {
 		if c.node != nil {
 			nodes["video7"] = c.node
 		}
-		_, err := openCamera(newFakeDriver(t, nodes), "/dev/video7", "", CameraOptions{Format: "raw"})
+		_, err := openCamera(t.Context(), newFakeDriver(t, nodes), "/dev/video7", "", CameraOptions{Format: "raw"})
 		var typed *CameraError
 		if !errors.Is(err, c.kind) || !errors.As(err, &typed) || typed.Camera != "/dev/video7" {
 			t.Errorf("%s: %v is not %v", name, err, c.kind)
@@ -90,7 +90,7 @@ func TestAutoTakesTheFirstUsable(t *testing.T) {
 	}
 	copy(nodes["video0"].capability.Driver[:], "unicam\x00")
 	nodes["video1"].openErr = unix.EACCES
-	c, err := openCamera(newFakeDriver(t, nodes), "auto", dir, CameraOptions{})
+	c, err := openCamera(t.Context(), newFakeDriver(t, nodes), "auto", dir, CameraOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,11 +101,11 @@ func TestAutoTakesTheFirstUsable(t *testing.T) {
 		t.Error(err)
 	}
 	nodes["video2"].capability.DeviceCaps, nodes["video10"].openErr = 0, unix.EBUSY
-	_, err = openCamera(newFakeDriver(t, nodes), "auto", dir, CameraOptions{})
-	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "rpicam-vid") || !strings.Contains(err.Error(), "video10: busy") {
+	_, err = openCamera(t.Context(), newFakeDriver(t, nodes), "auto", dir, CameraOptions{})
+	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "camera: rpicam") || !strings.Contains(err.Error(), "video10: busy") {
 		t.Errorf("with none usable: %v", err)
 	}
-	_, err = openCamera(newFakeDriver(t, nil), "auto", t.TempDir(), CameraOptions{})
+	_, err = openCamera(t.Context(), newFakeDriver(t, nil), "auto", t.TempDir(), CameraOptions{})
 	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "camera: sim") {
 		t.Errorf("with no device: %v", err)
 	}
@@ -190,8 +190,9 @@ func TestCandidates(t *testing.T) {
 		options CameraOptions
 		want    string
 	}{
-		{webcam, CameraOptions{}, "MJPG 1280x720"},
-		{webcam, CameraOptions{FrameRate: 10}, "YUYV 1280x720"},
+		{webcam, CameraOptions{}, "H264 1280x720"},
+		{webcam, CameraOptions{Format: "pictures"}, "MJPG 1280x720"},
+		{webcam, CameraOptions{Format: "pictures", FrameRate: 10}, "YUYV 1280x720"},
 		{webcam, CameraOptions{Width: 640, Height: 480}, "YUYV 640x480"},
 		{webcam, CameraOptions{Format: "raw"}, "YUYV 640x480"},
 		{webcam, CameraOptions{Format: "mjpeg", Width: 1920, Height: 1080}, "MJPG 1920x1080"},
@@ -219,7 +220,7 @@ func TestCandidates(t *testing.T) {
 
 func TestCameraOptionsAreChecked(t *testing.T) {
 	for _, o := range []CameraOptions{{Width: 8, Height: 8}, {Width: 640}, {Width: 9999, Height: 9999}, {FrameRate: -1}, {FrameRate: 1e9}, {Format: "vp8"}, {Format: "GREY"}} {
-		if _, err := openCamera(newFakeDriver(t, nil), "/dev/video0", "", o); err == nil || errors.Is(err, ErrNotFound) {
+		if _, err := openCamera(t.Context(), newFakeDriver(t, nil), "/dev/video0", "", o); err == nil || errors.Is(err, ErrNotFound) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
@@ -260,7 +261,7 @@ func TestVideoNodesInOrderOfNumber(t *testing.T) {
 // With the kernel itself, as far as it goes without a camera.
 func TestOpenWhatIsNoCamera(t *testing.T) {
 	for path, kind := range map[string]error{"/dev/null": ErrNotCapture, "/dev/no-such-camera": ErrNotFound} {
-		if _, err := OpenCamera(path, CameraOptions{}); !errors.Is(err, kind) {
+		if _, err := OpenCamera(t.Context(), path, CameraOptions{}); !errors.Is(err, kind) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

@@ -13,9 +13,10 @@ import (
 type CameraOptions struct {
 	Width, Height int     // pixels; default 1280x720
 	FrameRate     float64 // pictures per second; default 30
-	// Format is "" (raw, or MJPEG where that gives the wanted size and rate and
-	// raw doesn't), "raw", "mjpeg", "h264" (passed through as the camera encodes
-	// it), or a FourCC such as "YUYV".
+	// Format is "" for what is the least work: H.264 of the camera's own, passed on
+	// as it comes, else raw pictures, else MJPEG, each where it gives the wanted
+	// size and rate. "pictures" is the same without H.264; "raw", "mjpeg" and
+	// "h264" are one of them alone; and a FourCC such as "YUYV" is that.
 	Format string
 	// BitRate (bit/s) and KeyFrameInterval (pictures) are set on cameras that
 	// encode H.264 themselves and let them be set. 0 leaves the camera's own.
@@ -36,10 +37,10 @@ func (o CameraOptions) withDefaults() (CameraOptions, error) {
 		return o, fmt.Errorf("camera frame rate %g: must be 1 to 240 pictures a second", o.FrameRate)
 	}
 	switch o.Format {
-	case "", "raw", "mjpeg", "h264":
+	case "", "pictures", "raw", "mjpeg", "h264":
 	default:
 		if f, ok := parseFourCC(o.Format); !ok || formatRank(f) < 0 {
-			return o, fmt.Errorf("camera format %q: must be raw, mjpeg, h264, YUYV, UYVY, YU12, YV12, NV12, NV21, MJPG, JPEG or H264", o.Format)
+			return o, fmt.Errorf("camera format %q: must be pictures, raw, mjpeg, h264, YUYV, UYVY, YU12, YV12, NV12, NV21, MJPG, JPEG or H264", o.Format)
 		}
 	}
 	return o, nil
@@ -50,6 +51,8 @@ func (o CameraOptions) allows(f fourCC) bool {
 	compressed, encoded := f == pixMJPG || f == pixJPEG, f == pixH264
 	switch o.Format {
 	case "":
+		return true
+	case "pictures":
 		return !encoded
 	case "raw":
 		return !encoded && !compressed

@@ -30,6 +30,7 @@ type v4l2Stream struct {
 	asked   bool          // for buffers, so that there is something to undo
 	buffers [][]byte
 	wait    *waiter
+	free    func() // what belongs to the camera besides the device; nil: nothing does
 
 	drops atomic.Uint64
 
@@ -148,6 +149,9 @@ func (s *v4l2Stream) release() error {
 		errs = append(errs, fmt.Errorf("camera %s: closing: %w", s.path, err))
 	}
 	s.wait.release()
+	if s.free != nil {
+		s.free()
+	}
 	return errors.Join(errs...)
 }
 

@@ -19,7 +19,7 @@ func yuyv(width, height uint32) fakeFormat {
 // openFake opens node as /dev/video0 and closes it at the end of the test.
 func openFake(t *testing.T, n *fakeNode, o CameraOptions) io.Closer {
 	t.Helper()
-	c, err := openCamera(newFakeDriver(t, map[string]*fakeNode{"video0": n}), "/dev/video0", "", o)
+	c, err := openCamera(t.Context(), newFakeDriver(t, map[string]*fakeNode{"video0": n}), "/dev/video0", "", o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,14 @@
 package device
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"image"
 	"io"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -29,6 +31,8 @@ type VideoOptions struct {
 	// KeyFrameInterval is the time between key frames that nobody asked for.
 	// Short ones cost bit rate. Default 5 s.
 	KeyFrameInterval time.Duration
+	// Encoder is what encodes pictures. Default EncoderAuto.
+	Encoder Encoder
 	// Logger hears what a householder may want to know. Default: none.
 	Logger *slog.Logger
 }
@@ -39,6 +43,7 @@ type Video struct {
 	options VideoOptions
 
 	keyWanted atomic.Bool
+	chooser   encoderChooser // owned by the Stream that runs
 	status    videoStatus
 }
 
@@ -65,7 +70,15 @@ func NewVideo(options VideoOptions) (*Video, error) {
 	if options.KeyFrameInterval < 100*time.Millisecond || options.KeyFrameInterval > time.Hour {
 		return nil, fmt.Errorf("video key frame interval %v: must be 100ms to 1h", options.KeyFrameInterval)
 	}
-	return &Video{options: options}, nil
+	switch options.Encoder {
+	case "":
+		options.Encoder = EncoderAuto
+	case EncoderAuto, EncoderHardware, EncoderSoftware:
+	default:
+		return nil, fmt.Errorf("video encoder %q: must be auto, hardware or software", options.Encoder)
+	}
+	chooser := encoderChooser{choice: options.Encoder, kernel: linux{}, nodes: "/dev", failed: map[string]error{}}
+	return &Video{options: options, chooser: chooser}, nil
 }
 
 // RequestKeyFrame makes the next picture a key frame where pictures are encoded
@@ -129,79 +142,113 @@ type videoStream struct {
 	video   *Video
 	camera  io.Closer
 	sink    func([]byte, bool, time.Time)
-	encoder *h264Encoder // nil until there is a raw picture
+	encoder pictureEncoder // nil until there is a raw picture
+	size    image.Point    // of what the encoder takes
 	thin    thinner
 	last    time.Time // capture time of the last unit
 	keyed   bool      // a key frame has come
 }
 
-func (s *videoStream) close() error {
-	var err error
-	if s.encoder != nil {
-		err = s.encoder.close()
-		s.encoder = nil
+func (s *videoStream) close() error { return errors.Join(s.drop(), s.camera.Close()) }
+
+// drop closes the encoder, if there is one.
+func (s *videoStream) drop() error {
+	e := s.encoder
+	s.encoder = nil
+	if e == nil {
+		return nil
 	}
-	return errors.Join(err, s.camera.Close())
+	if err := e.close(); err != nil {
+		return fmt.Errorf("video encoder: closing: %w", err)
+	}
+	return nil
 }
 
 // handle encodes or passes on one frame.
 func (s *videoStream) handle(f Frame) error {
-	unit, key := f.Unit, f.Key
-	switch {
-	case f.Picture != nil:
-		if !s.thin.take(f.Captured, s.video.options.FrameRate) {
-			return nil
+	if f.Picture == nil {
+		if s.video.keyWanted.Swap(false) && !f.Key {
+			if c, ok := s.camera.(keyFramer); ok {
+				c.RequestKeyFrame()
+			}
 		}
-		var err error
-		if unit, key, err = s.encode(f.Picture); err != nil {
-			return err
-		}
-		if unit == nil {
-			s.video.status.skipped()
-			return nil
-		}
-	case s.video.keyWanted.Swap(false) && !key:
-		if c, ok := s.camera.(keyFramer); ok {
-			c.RequestKeyFrame()
-		}
+		return s.deliver(f)
 	}
-	if s.keyed = s.keyed || key; !s.keyed || len(unit) == 0 {
+	if !s.thin.take(f.Captured, s.video.options.FrameRate) {
+		return nil
+	}
+	return s.encode(f)
+}
+
+// deliver hands an access unit to the sink.
+func (s *videoStream) deliver(f Frame) error {
+	if s.keyed = s.keyed || f.Key; !s.keyed || len(f.Unit) == 0 {
 		return nil
 	}
 	if !f.Captured.After(s.last) {
 		f.Captured = s.last.Add(time.Millisecond)
 	}
+	if s.last.IsZero() && s.encoder == nil {
+		s.video.status.path(cmp.Or(pathOf(s.camera), "H.264 as it comes, passed on"))
+	}
 	s.last = f.Captured
-	s.sink(unit, key, f.Captured)
-	s.video.status.delivered(len(unit))
+	s.sink(f.Unit, f.Key, f.Captured)
+	s.video.status.delivered(len(f.Unit))
 	return nil
 }
 
-// encode encodes one picture, with a new encoder where its size is new.
-func (s *videoStream) encode(p *image.YCbCr) (unit []byte, key bool, err error) {
-	p, err = evenPicture(p)
+// encode encodes one picture. Hardware that fails is left for software.
+func (s *videoStream) encode(f Frame) error {
+	p, err := evenPicture(f.Picture)
 	if err != nil {
-		return nil, false, fmt.Errorf("camera %s: %w", describe(s.camera), err)
+		return fmt.Errorf("camera %s: %w", describe(s.camera), err)
 	}
-	width, height := p.Rect.Dx(), p.Rect.Dy()
-	if e := s.encoder; e != nil && (e.settings.width != width || e.settings.height != height) {
-		s.encoder = nil
-		if err := e.close(); err != nil {
-			return nil, false, fmt.Errorf("video encoder: closing: %w", err)
+	if err := s.fit(p.Rect.Size()); err != nil {
+		return err
+	}
+	came := false
+	emit := func(f Frame) error {
+		came = true
+		return s.deliver(f)
+	}
+	err = s.encoder.encode(p, f.Captured, s.video.keyWanted.Swap(false), emit)
+	if err != nil && s.video.chooser.giveUp(s.encoder, err) {
+		s.video.options.Logger.Warn("the hardware encoder has failed; going on in software", "error", err)
+		if err := errors.Join(s.drop(), s.fit(p.Rect.Size())); err != nil {
+			return err
+		}
+		err = s.encoder.encode(p, f.Captured, true, emit)
+	}
+	if err == nil && !came {
+		s.video.status.skipped()
+	}
+	return err
+}
+
+// fit sees to it that there is an encoder for pictures of that size.
+func (s *videoStream) fit(size image.Point) error {
+	if s.encoder != nil && s.size == size {
+		return nil
+	}
+	if s.encoder != nil {
+		if err := s.encoder.drain(s.deliver); err != nil {
+			s.video.options.Logger.Warn("the last pictures of the size before are lost", "error", err)
 		}
 	}
-	if s.encoder == nil {
-		options := s.video.options
-		s.encoder, err = newH264Encoder(encoderSettings{
-			width: width, height: height, rate: s.rate(), bitRate: options.BitRate, keyInterval: options.KeyFrameInterval,
-		})
-		if err != nil {
-			return nil, false, err
-		}
-		s.video.status.sized(width, height)
-		options.Logger.Debug("video encoder started", "width", width, "height", height, "bit_rate", s.encoder.settings.bitRate)
+	if err := s.drop(); err != nil {
+		return err
 	}
-	return s.encoder.encode(p, s.video.keyWanted.Swap(false))
+	options := s.video.options
+	settings := encoderSettings{width: size.X, height: size.Y, rate: s.rate(), bitRate: options.BitRate, keyInterval: options.KeyFrameInterval}
+	encoder, words, err := s.video.chooser.open(settings)
+	if err != nil {
+		return err
+	}
+	s.encoder, s.size = encoder, size
+	s.video.status.sized(size.X, size.Y)
+	s.video.status.path(strings.TrimPrefix(pathOf(s.camera)+"; "+words, "; "))
+	options.Logger.Debug("video encoder started", "width", size.X, "height", size.Y, "bit_rate", settings.bitRate, "path", words)
+	return nil
 }
 
 // rate is what the encoder can expect: no more than the camera gives.
@@ -219,6 +266,14 @@ func describe(camera io.Closer) string {
 		return c.String()
 	}
 	return fmt.Sprintf("%T", camera)
+}
+
+// pathOf is what a camera says of how its pictures are encoded, or "".
+func pathOf(camera any) string {
+	if c, ok := camera.(interface{ EncodingPath() string }); ok {
+		return c.EncodingPath()
+	}
+	return ""
 }
 
 // thinner leaves pictures out where a camera gives more than are wanted.

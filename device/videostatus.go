@@ -12,6 +12,8 @@ type VideoState struct {
 	Open      bool   // the camera is open
 	Waiting   bool   // it is open, but waits for a program to write into its pipe
 	Source    string // such as "/dev/video0 YUYV 1280x720 at 30"; empty before it was opened
+	// Path says in words how the pictures become H.264, and why in this way; empty until that is known.
+	Path string
 	// Width and Height of the encoded picture, pixels; 0 where the camera encodes.
 	Width, Height int
 	FrameRate     float64 // units per second that were delivered over the last 2 s or so
@@ -55,6 +57,13 @@ func (s *videoStatus) opened(camera io.Closer) {
 	defer s.mu.Unlock()
 	s.camera, s.current.Open, s.current.Error = camera, true, ""
 	s.current.Source = describe(camera)
+}
+
+// path notes how the pictures become H.264.
+func (s *videoStatus) path(words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current.Path = words
 }
 
 func (s *videoStatus) sized(width, height int) {

@@ -5,6 +5,7 @@ package device_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,4 +66,28 @@ func TestMachine(t *testing.T) {
 	began = time.Now()
 	g.GoTest(t, "doorbell/device", env, "-test.run=V4L2|Real", "-test.timeout=5m")
 	t.Logf("the tests took %v", time.Since(began))
+}
+
+// TestMachineCodec runs the tests of hardware encoders on the kernel's test driver for them, in both of V4L2's APIs.
+func TestMachineCodec(t *testing.T) {
+	g := guest.New(t, guest.Options{Vicodec: true}, guest.Config{})
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Minute, errors.New("five minutes have passed"))
+	defer cancel()
+	for _, planes := range []string{"N", "Y"} {
+		out, err := g.Run(ctx, "sh", "-c", `rmmod vicodec 2>/dev/null; modprobe vicodec multiplanar=$0 || exit 1
+			for kind in stateful-encoder stateful-decoder; do
+				for d in /sys/class/video4linux/*; do read -r n <$d/name; case $n in *$kind*) echo /dev/${d##*/};; esac; done
+			done`, planes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes := strings.Fields(out)
+		if len(nodes) != 2 {
+			t.Fatalf("vicodec's nodes: %q", out)
+		}
+		t.Run("multiplanar="+planes, func(t *testing.T) {
+			env := []string{"DOORBELL_TEST_ENCODER=" + nodes[0], "DOORBELL_TEST_DECODER=" + nodes[1]}
+			g.GoTest(t, "doorbell/device", env, "-test.run=RealEncoder", "-test.bench=RealEncoder", "-test.benchtime=20x", "-test.timeout=4m")
+		})
+	}
 }

@@ -22,6 +22,8 @@ type VoiceOptions struct {
 	// ExpectedLoss is the share of lost packets to prepare for, in percent. Default: 5. A
 	// negative number stands for 0.
 	ExpectedLoss int
+	// Clean is what is done to the sound before it is encoded. The zero value: nothing.
+	Clean CleanOptions
 	// Logger. Default: nobody hears.
 	Logger *slog.Logger
 }
@@ -44,6 +46,7 @@ type VoiceStatus struct {
 	State       SoundState `json:"state"`
 	Description string     `json:"description,omitempty"` // what is or was open last
 	LevelDBFS   float64    `json:"levelDBFS"`             // loudness of the last 20 ms, see LevelDBFS
+	Echo        EchoStatus `json:"-"`                     // of the loudspeaker
 	Err         error      `json:"-"`                     // why it is lost
 }
 
@@ -118,6 +121,11 @@ func (v *Voice) stream(ctx context.Context, sink func([]byte, time.Duration, tim
 	if err != nil {
 		return err
 	}
+	cleaner, err := newCleaner(v.options.Clean)
+	if err != nil {
+		return err
+	}
+	defer cleaner.free()
 	opened, err := v.options.Open(ctx)
 	if err != nil {
 		return fmt.Errorf("opening the microphone: %w", err)
@@ -133,24 +141,25 @@ func (v *Voice) stream(ctx context.Context, sink func([]byte, time.Duration, tim
 		return fmt.Errorf("microphone: %T has no ReadSamples", opened)
 	}
 	v.opened(describeSound(opened))
-	return v.pump(ctx, source, encoder, sink)
+	return v.pump(ctx, source, cleaner, encoder, sink)
 }
 
-// pump encodes what the microphone hears.
-func (v *Voice) pump(ctx context.Context, source soundSource, encoder *opusEncoder, sink func([]byte, time.Duration, time.Time)) error {
+// pump cleans and encodes what the microphone hears.
+func (v *Voice) pump(ctx context.Context, source soundSource, cleaner *cleaner, encoder *opusEncoder, sink func([]byte, time.Duration, time.Time)) error {
 	pcm := make([]int16, FrameSamples)
 	for {
 		captured, err := source.ReadSamples(ctx, pcm)
 		if err != nil {
 			return fmt.Errorf("reading the microphone: %w", err)
 		}
+		cleaner.clean(pcm, captured)
 		packet, err := encoder.encode(pcm)
 		if err != nil {
 			return err
 		}
 		level := LevelDBFS(pcm)
 		v.mu.Lock()
-		v.status.LevelDBFS = level
+		v.status.LevelDBFS, v.status.Echo = level, cleaner.status()
 		v.mu.Unlock()
 		sink(packet, FrameDuration, captured)
 	}

@@ -29,6 +29,9 @@ type Options struct {
 	// Light is called when ringing begins and ends; nil: nothing shows it. It
 	// must not block.
 	Light func(on bool)
+	// Chime is called at each press of the button and, with taken set, when a person
+	// accepts; nil: nothing sounds. It must not block.
+	Chime func(taken bool)
 	// Visit is called when a visit has ended; nil: nobody cares. It must not block.
 	Visit func(Ended)
 	// Send passes a message to the relay without blocking.
@@ -205,9 +208,18 @@ func (d *Door) handle(event Event) {
 	d.demand()
 	if ringing := d.call.Ringing(); ringing != d.lit {
 		d.lit = ringing
+		if !ringing && d.call.Visit() != "" { // it rang, and now somebody talks
+			d.chime(true)
+		}
 		if d.options.Light != nil {
 			d.options.Light(ringing)
 		}
+	}
+}
+
+func (d *Door) chime(taken bool) {
+	if d.options.Chime != nil {
+		d.options.Chime(taken)
 	}
 }
 

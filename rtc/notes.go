@@ -33,7 +33,10 @@ type (
 	}
 )
 
-func (n pressed) handle(d *Door) { d.handle(Pressed{Call: newCallID(), At: n.at}) }
+func (n pressed) handle(d *Door) {
+	d.chime(false)
+	d.handle(Pressed{Call: newCallID(), At: n.at})
+}
 
 func (hungUp) handle(d *Door) { d.handle(HungUp{Reason: ReasonHangup}) }
 

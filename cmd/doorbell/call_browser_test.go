@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -305,5 +306,31 @@ func feedPipe(t *testing.T, path string) (stop func()) {
 	return func() {
 		cancel()
 		<-done
+	}
+}
+
+// TestBrowserRpicam has a camera module, read by a program that dies again and
+// again: the picture comes, goes, and comes back by itself.
+func TestBrowserRpicam(t *testing.T) {
+	dir := t.TempDir()
+	out, err := exec.Command("go", "build", "-tags", "nolibopusfile", "-o", filepath.Join(dir, "rpicam-vid"), "doorbell/device/rpicamtest").CombinedOutput()
+	if err != nil {
+		t.Fatalf("building the stand-in for rpicam-vid: %v\n%s", err, out)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	t.Setenv("RPICAMTEST", "die:90")
+	door := start(t, strings.Replace(simulated, "camera: {source: sim,", "camera: {source: rpicam,", 1))
+	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
+	anna.login()
+	anna.tap("doors button")
+	anna.state("viewing")
+	for range 3 {
+		anna.seesMotion()
+		anna.until("!document.getElementById('devices').hidden")
+		anna.until("document.getElementById('devices').hidden")
+	}
+	anna.seesMotion()
+	if s := door.status(); !strings.Contains(s.Devices["camera"].Path, "rpicam-vid gives pictures") {
+		t.Errorf("the camera is %+v", s.Devices["camera"])
 	}
 }

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +24,8 @@ const (
 	nameNone = "none"
 	nameSim  = "sim"
 	nameAuto = "auto"
+	// nameRpicam is the camera module of a Raspberry Pi.
+	nameRpicam = "rpicam"
 )
 
 // buttonRetry is how long to wait before a button that failed is tried again.
@@ -50,6 +55,8 @@ type devices struct {
 	button  *sim.Button   // nil: not simulated
 	speaker *sim.Speaker  // nil: not simulated
 	ringing chan bool     // newest wish for the light, capacity 1
+	chimes  chimes
+	echo    *device.EchoReference // nil: no echo is cancelled
 
 	// Fixed before run.
 	pressed      func(at time.Time)
@@ -64,6 +71,7 @@ func newDevices(config configs.Config, log *slog.Logger) (*devices, error) {
 			Open:      d.openCamera,
 			FrameRate: float64(config.Camera.FrameRate),
 			BitRate:   config.Camera.BitRate,
+			Encoder:   device.Encoder(config.Camera.Encoder),
 			Logger:    log,
 		})
 		if err != nil {
@@ -71,11 +79,22 @@ func newDevices(config configs.Config, log *slog.Logger) (*devices, error) {
 		}
 		d.video = video
 	}
-	if config.Microphone.Source != nameNone {
-		d.voice = device.NewVoice(device.VoiceOptions{Open: d.openMicrophone, Logger: log})
+	m := config.Microphone
+	if m.CancelEcho && m.Source != nameNone && config.Speaker.Source != nameNone {
+		d.echo = device.NewEchoReference()
+	}
+	if m.Source != nameNone {
+		d.voice = device.NewVoice(device.VoiceOptions{
+			Open: d.openMicrophone, Logger: log,
+			Clean: device.CleanOptions{Echo: d.echo, Noise: m.SuppressNoise, Gain: m.ControlGain, Logger: log},
+		})
 	}
 	if config.Speaker.Source != nameNone {
 		d.mixer = device.NewMixer(device.MixerOptions{Open: d.openSpeaker, Logger: log, Changed: d.speakerChanged})
+	}
+	var err error
+	if d.chimes, err = loadChimes(config.Chime); err != nil {
+		return nil, err
 	}
 	if config.Speaker.Source == nameSim {
 		d.speaker = sim.NewSpeaker()
@@ -87,7 +106,7 @@ func newDevices(config configs.Config, log *slog.Logger) (*devices, error) {
 }
 
 // openCamera opens what camera.source names.
-func (d *devices) openCamera(context.Context) (io.Closer, error) {
+func (d *devices) openCamera(ctx context.Context) (io.Closer, error) {
 	c := d.config.Camera
 	kind, path, _ := strings.Cut(c.Source, ":")
 	switch {
@@ -97,13 +116,33 @@ func (d *devices) openCamera(context.Context) (io.Closer, error) {
 		return device.OpenFile(path)
 	case kind == "pipe" && path != "":
 		return device.OpenPipe(path)
+	case kind == nameRpicam:
+		return d.openRpicam(path)
 	}
 	format := c.Format
 	if format == nameAuto {
 		format = "" // the device's own choice
 	}
-	return device.OpenCamera(c.Source, device.CameraOptions{
+	camera, err := device.OpenCamera(ctx, c.Source, device.CameraOptions{
 		Format: format, Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate,
+	})
+	if c.Source == nameAuto && errors.Is(err, device.ErrNotFound) && device.RpicamInstalled() {
+		return d.openRpicam("")
+	}
+	return camera, err
+}
+
+// openRpicam opens a camera module: 0, the first, where index is empty. H.264 comes
+// out of the Pi's own encoder where it has one.
+func (d *devices) openRpicam(index string) (io.Closer, error) {
+	c := d.config.Camera
+	n, err := strconv.Atoi(cmp.Or(index, "0"))
+	if err != nil {
+		return nil, fmt.Errorf("camera rpicam:%s: not the number of a camera: %w", index, err)
+	}
+	pictures := c.Format == "raw" || c.Format == nameAuto && (c.Encoder == string(device.EncoderSoftware) || len(device.ListEncoders()) == 0)
+	return device.OpenRpicam(device.RpicamOptions{
+		Index: n, Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate, Pictures: pictures,
 	})
 }
 
@@ -118,7 +157,7 @@ func (d *devices) openSpeaker(ctx context.Context) (io.Closer, error) {
 	if d.speaker != nil {
 		return keptOpen{d.speaker}, nil
 	}
-	return device.OpenSpeaker(ctx, d.config.Speaker.Source, device.SoundOptions{})
+	return device.OpenSpeaker(ctx, d.config.Speaker.Source, device.SoundOptions{Echo: d.echo})
 }
 
 // keptOpen is the simulated loudspeaker, which goes on telling what it heard

@@ -4,10 +4,14 @@ import "fmt"
 
 // deviceStatus is what one device says of itself.
 type deviceStatus struct {
-	Source  string   `json:"source"`
-	Detail  string   `json:"detail,omitempty"`
-	Problem string   `json:"problem,omitempty"`
-	Level   *float64 `json:"levelDBFS,omitempty"`
+	Source string `json:"source"`
+	Detail string `json:"detail,omitempty"`
+	// Path is how the camera's pictures become H.264.
+	Path    string `json:"path,omitempty"`
+	Problem string `json:"problem,omitempty"`
+	// Echo is how the loudspeaker's echo in the microphone does.
+	Echo  string   `json:"echo,omitempty"`
+	Level *float64 `json:"levelDBFS,omitempty"`
 	// Pitch is what a simulated loudspeaker hears, in Hz.
 	Pitch *float64 `json:"pitchHz,omitempty"`
 	// FrameRate is the measured rate, in pictures per second.
@@ -29,11 +33,15 @@ func (d *devices) status() map[string]deviceStatus {
 	}
 	if d.video != nil {
 		s := d.video.State()
-		all["camera"] = deviceStatus{Source: d.config.Camera.Source, Detail: s.Source, Problem: s.Error, FrameRate: &s.FrameRate}
+		all["camera"] = deviceStatus{Source: d.config.Camera.Source, Detail: s.Source, Path: s.Path, Problem: s.Error, FrameRate: &s.FrameRate}
 	}
 	if d.voice != nil {
 		s := d.voice.State()
-		all["microphone"] = deviceStatus{Source: d.config.Microphone.Source, Detail: s.Description, Problem: problem(s.Err), Level: &s.LevelDBFS}
+		microphone := deviceStatus{Source: d.config.Microphone.Source, Detail: s.Description, Problem: problem(s.Err), Level: &s.LevelDBFS}
+		if s.Echo.Playing {
+			microphone.Echo = s.Echo.String()
+		}
+		all["microphone"] = microphone
 	}
 	if d.mixer != nil {
 		s := d.mixer.State()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -62,6 +63,7 @@ func examine(ctx context.Context, config configs.Config, running bool) []finding
 		examineCamera(ctx, config, running),
 		examineSound(ctx, "microphone", config.Microphone.Source, device.ListMicrophones, running, openMicrophoneOnce),
 		examineSound(ctx, "speaker", config.Speaker.Source, device.ListSpeakers, running, openSpeakerOnce),
+		examineEcho(ctx, config, running),
 		examineLine("button", config.Button.Source),
 		examineLine("light", config.Light.Source),
 		examinePort(ctx, "page", config.Listen, 80, 8080, running),
@@ -110,7 +112,11 @@ func examineCamera(ctx context.Context, config configs.Config, running bool) fin
 	})
 	select {
 	case <-first:
-		f.detail = d.video.State().Source
+		state := d.video.State()
+		f.detail = state.Source
+		if state.Path != "" {
+			f.rest = append([]string{state.Path}, f.rest...)
+		}
 	default:
 		if ctx.Err() != nil {
 			err = fmt.Errorf("no picture came within %s", doctorTimeout)
@@ -171,6 +177,30 @@ func examineSound(ctx context.Context, what, source string, list func() ([]devic
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
 	f.detail, f.problem = try(ctx, source)
+	return f
+}
+
+// examineEcho plays a chirp and listens for it.
+func examineEcho(ctx context.Context, config configs.Config, running bool) finding {
+	f := finding{what: "echo", detail: "not measured"}
+	simulated := func(source string) bool { return source == nameNone || source == nameSim }
+	if running || simulated(config.Microphone.Source) || simulated(config.Speaker.Source) {
+		return f
+	}
+	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
+	defer cancel()
+	reference := device.NewEchoReference()
+	microphone, err := device.OpenMicrophone(ctx, config.Microphone.Source, device.SoundOptions{})
+	if err != nil {
+		return f // the microphone's own finding says why
+	}
+	speaker, err := device.OpenSpeaker(ctx, config.Speaker.Source, device.SoundOptions{Echo: reference})
+	if err != nil {
+		_ = microphone.Close()
+		return f
+	}
+	report, err := device.MeasureEcho(ctx, microphone, speaker, reference)
+	f.detail, f.problem = report.String(), errors.Join(err, speaker.Close(), microphone.Close())
 	return f
 }
 

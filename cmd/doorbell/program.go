@@ -145,6 +145,7 @@ func (p *program) doorOptions() rtc.Options {
 		},
 		KeepVideo: p.config.Camera.KeepOpen,
 		Light:     p.devices.showRinging,
+		Chime:     p.devices.chime,
 		Visit: func(e rtc.Ended) {
 			p.visits.Add(store.Visit{ID: e.Call, Pressed: e.Pressed, Ended: time.Now(), Outcome: e.Outcome, By: e.By})
 		},

@@ -63,14 +63,18 @@ func buildSmall(ctx context.Context, o Options) (*Image, error) {
 	}
 	sum := sha256.Sum256(key)
 	images := filepath.Join(o.Cache, "images")
-	image := filepath.Join(images, o.Arch+"-"+hex.EncodeToString(sum[:8]))
+	kind := o.Arch
+	if o.Vicodec { // kept beside the usual one
+		kind += "+" + vicodecModule
+	}
+	image := filepath.Join(images, kind+"-"+hex.EncodeToString(sum[:8]))
 	if found, err := openImage(image, o.Arch); err == nil {
 		return found, nil
 	}
 	if err := makeImage(ctx, o, dir, m, init, image); err != nil {
 		return nil, fmt.Errorf("make the guest's image: %w", err)
 	}
-	if err := dropOld(images, o.Arch, image); err != nil {
+	if err := dropOld(images, kind, image); err != nil {
 		return nil, err
 	}
 	return openImage(image, o.Arch)
@@ -129,9 +133,9 @@ func openImage(dir, arch string) (*Image, error) {
 	}, nil
 }
 
-// dropOld removes images that no current recipe makes.
-func dropOld(images, arch, current string) error {
-	all, err := filepath.Glob(filepath.Join(images, arch+"-*"))
+// dropOld removes images of a kind that no current recipe makes.
+func dropOld(images, kind, current string) error {
+	all, err := filepath.Glob(filepath.Join(images, kind+"-*"))
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,13 @@ func makeImage(ctx context.Context, o Options, packages string, m manifest, init
 	if err != nil {
 		return err
 	}
+	if o.Vicodec {
+		object, err := buildVicodec(ctx, o, m)
+		if err != nil {
+			return err
+		}
+		kernel.file("usr/lib/modules/"+release+"/kernel/"+vicodecSource+"/"+vicodecModule+".ko", 0o644, object)
+	}
 	root := skeleton()
 	root.file("init", 0o755, init)
 	if err := addModules(ctx, root, kernel, release, o.modules()); err != nil {

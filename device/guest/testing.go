@@ -61,6 +61,11 @@ func available(o Options) error {
 			return fmt.Errorf("no virtual machine: %w: apt install %s", err, debian)
 		}
 	}
+	if o.Vicodec {
+		if err := canBuildVicodec(); err != nil {
+			return err
+		}
+	}
 	if o.Debian != "" {
 		return canBuildDebian(o.Arch)
 	}

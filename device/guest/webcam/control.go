@@ -11,6 +11,9 @@ const (
 	probeControl, commitControl = 1, 2
 	probeSize                   = 34 // of the structure that both take, UVC 1.1, table 4-75
 
+	pictureType     = 9 // control of the extension unit: layer and type of the next picture, 2 bytes each
+	pictureTypeSize = 4
+
 	maxPayload = 64 << 10 // bytes, that the driver makes its transfers of
 )
 
@@ -24,8 +27,11 @@ func (d *device) control(q request) (in []byte, ok bool) {
 	case 0x00:
 		in, ok = d.standard(what, value)
 	case 0x20:
-		if byte(index) == streamInterface {
+		switch {
+		case byte(index) == streamInterface:
 			in, ok = d.negotiate(what, value>>8, q.data)
+		case index == ordersUnit<<8|controlInterface && value>>8 == pictureType && d.camera.Orders:
+			in, ok = d.order(what)
 		}
 	}
 	return in[:min(len(in), length)], ok
@@ -77,6 +83,22 @@ func (d *device) negotiate(what byte, selector uint16, data []byte) (in []byte, 
 		return first[:], true
 	case getLength:
 		return []byte{probeSize, 0}, true
+	case getInfo:
+		return []byte{3}, true // can be got and set
+	}
+	return nil, false
+}
+
+// order answers the extension unit's control. Whatever picture is asked for, the next one is a key frame.
+func (d *device) order(what byte) (in []byte, ok bool) {
+	switch what {
+	case setCurrent:
+		d.next = d.stream.nextKey(d.next)
+		return nil, true
+	case getCurrent, getMinimum, getMaximum, getDefault:
+		return make([]byte, pictureTypeSize), true
+	case getLength:
+		return []byte{pictureTypeSize, 0}, true
 	case getInfo:
 		return []byte{3}, true // can be got and set
 	}

@@ -11,6 +11,8 @@ const (
 
 	controlInterface, streamInterface = 0, 1
 
+	ordersUnit = 3 // number of the extension unit
+
 	streamEndpoint = 0x81 // bulk, in
 	packetSize     = 512  // of a high-speed bulk endpoint
 
@@ -24,7 +26,7 @@ const (
 
 	classInterface = 0x24
 
-	controlHeader, controlInput, controlOutput = 1, 2, 3
+	controlHeader, controlInput, controlOutput, controlExtension = 1, 2, 3, 6
 
 	streamHeader, streamMJPEG, streamMJPEGFrame, streamColor, streamFrameBased, streamFrameBasedFrame = 1, 6, 7, 13, 16, 17
 )
@@ -68,14 +70,26 @@ func (c Camera) stringDescriptor(index byte) []byte {
 	return descriptor(typeString, b)
 }
 
+// extensionDescriptor is the H.264 payload's unit, with its control 9, the type of picture.
+func extensionDescriptor() []byte {
+	guid := []byte{0x41, 0x76, 0x9e, 0xa2, 0x04, 0xde, 0xe3, 0x47, 0x8b, 0x2b, 0xf4, 0x34, 0x1a, 0xff, 0x00, 0x3b}
+	return descriptor(classInterface, controlExtension, ordersUnit, guid, 1, 1, 1, 2, uint16(1<<(pictureType-1)), 0)
+}
+
 func (c Camera) configurationDescriptor() []byte {
+	var unit []byte
+	source := 1
+	if c.Orders {
+		unit, source = extensionDescriptor(), ordersUnit
+	}
 	var b []byte
 	for _, d := range [][]byte{
 		descriptor(typeAssociation, controlInterface, 2, 14, 3, 0, 2), // a video collection of two interfaces
 		descriptor(typeInterface, controlInterface, 0, 0, 14, 1, 0, 2),
-		descriptor(classInterface, controlHeader, uint16(uvcVersion), uint16(13+18+9), uint32(clockFrequency), 1, streamInterface),
+		descriptor(classInterface, controlHeader, uint16(uvcVersion), uint16(13+18+9+len(unit)), uint32(clockFrequency), 1, streamInterface),
 		descriptor(classInterface, controlInput, 1, uint16(0x0201), 0, 0, uint16(0), uint16(0), uint16(0), 3, 0, 0, 0), // a camera without controls
-		descriptor(classInterface, controlOutput, 2, uint16(0x0101), 0, 1, 0),
+		unit,
+		descriptor(classInterface, controlOutput, 2, uint16(0x0101), 0, source, 0),
 		descriptor(typeInterface, streamInterface, 0, 1, 14, 2, 0, 0),
 		c.streamDescriptors(),
 		descriptor(typeEndpoint, streamEndpoint, 2, uint16(packetSize), 0),

@@ -3,10 +3,11 @@
 // a video device of it. It shows pictures that were compressed beforehand, over and over.
 //
 // Sources: Documentation/usb/usbip_protocol.rst of the kernel; USB Device Class Definition for Video
-// Devices, revision 1.1, and its frame-based payload.
+// Devices, revision 1.1, its frame-based payload, and the H.264 Payload, revision 1.0.
 package webcam
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,6 +37,9 @@ func (s Stream) interval() time.Duration { return time.Second / time.Duration(s.
 type Camera struct {
 	Name    string // what the driver calls it
 	Streams []Stream
+	// Orders gives it the extension unit of H.264 webcams, of which it knows how to make a key frame: it goes on
+	// with its stream's next one.
+	Orders bool
 }
 
 // Check says what is wrong with a camera.
@@ -89,6 +93,22 @@ func (s Stream) largest() int {
 	n := 0
 	for _, f := range s.Frames {
 		n = max(n, len(f))
+	}
+	return n
+}
+
+// nextKey is the number, from n on, of the stream's next frame with an IDR picture (NAL unit type 5), or n where it has none.
+func (s Stream) nextKey(n int) int {
+	for i := n; i < n+len(s.Frames); i++ {
+		for rest := s.Frames[i%len(s.Frames)]; ; {
+			at := bytes.Index(rest, []byte{0, 0, 1})
+			if at < 0 || at+3 >= len(rest) {
+				break
+			}
+			if rest = rest[at+3:]; rest[0]&0x1f == 5 {
+				return i
+			}
+		}
 	}
 	return n
 }

@@ -207,6 +207,41 @@ func TestPicturesAtTheirPace(t *testing.T) {
 	})
 }
 
+// A key frame comes when the extension unit is told so, and not before.
+func TestKeyFrameOnOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key, delta := []byte("\x00\x00\x01\x65k"), []byte("\x00\x00\x01\x41d")
+		c := Camera{Name: "cam", Streams: []Stream{{H264, 64, 32, 10, [][]byte{key, delta, delta, delta, delta, key, delta}}}, Orders: true}
+		h := plugged(t, c)
+		const unit = ordersUnit<<8 | controlInterface
+		if b, status := h.control(0xa1, getLength, pictureType<<8, unit, 2); status != 0 || !bytes.Equal(b, []byte{4, 0}) {
+			t.Errorf("length % x, status %d", b, status)
+		}
+		if _, status := h.control(0x21, setCurrent, commitControl<<8, streamInterface, probeSize, make([]byte, probeSize)...); status != 0 {
+			t.Fatalf("commit: status %d", status)
+		}
+		for i, want := range [][]byte{key, delta, key, delta, key} {
+			if i == 2 {
+				if _, status := h.control(0x21, setCurrent, pictureType<<8, unit, 4, 0, 0, 2, 0); status != 0 {
+					t.Errorf("order: status %d", status)
+				}
+			}
+			if got, _, _ := h.picture(64); !bytes.Equal(got, want) {
+				t.Errorf("frame %d is %q, want %q", i, got, want)
+			}
+		}
+		for _, other := range []uint16{pictureType + 1, 0} {
+			if _, status := h.control(0xa1, getLength, other<<8, unit, 2); status != stall {
+				t.Errorf("control %d: status %d, want a stall", other, status)
+			}
+		}
+	})
+	plain := plugged(t, twoFormats())
+	if _, status := plain.control(0xa1, getLength, pictureType<<8, ordersUnit<<8|controlInterface, 2); status != stall {
+		t.Errorf("a camera without the unit: status %d, want a stall", status)
+	}
+}
+
 func TestTakenBack(t *testing.T) {
 	h := plugged(t, twoFormats())
 	// A transfer that is too short for a picture stays until taken back: with no commit, 33 ms at most.

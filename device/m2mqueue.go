@@ -1,0 +1,209 @@
+package device
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// m2mFormat is what matters of a format in either of V4L2's APIs.
+type m2mFormat struct {
+	fourCC        fourCC
+	width, height uint32 // pixels; of raw pictures as they lie in memory
+	stride, size  uint32 // bytes: of a row of the first plane, of a whole buffer
+}
+
+// m2mQueue is one of the two queues of a memory-to-memory device: OUTPUT, which
+// takes what is to be converted, or CAPTURE, which gives what came of it
+// (linux/Documentation/userspace-api/media/v4l/dev-encoder.rst). All of a picture
+// lies in one buffer, whichever API the driver has.
+type m2mQueue struct {
+	// Fixed after newM2MQueue.
+	device *v4l2Device
+	kind   uint32     // V4L2_BUF_TYPE_...
+	plane  *v4l2Plane // of the buffer that is handed over; nil with the API for single planes
+
+	format  m2mFormat // as the driver set it
+	buffers [][]byte
+	idle    []uint32 // those that the driver does not have
+	on      bool
+}
+
+// newM2MQueue makes the device's OUTPUT or CAPTURE queue.
+func newM2MQueue(device *v4l2Device, output, planes bool) *m2mQueue {
+	q := &m2mQueue{device: device, kind: v4l2BufTypeVideoCapture}
+	switch {
+	case output && planes:
+		q.kind = v4l2BufTypeVideoOutputMplane
+	case output:
+		q.kind = v4l2BufTypeVideoOutput
+	case planes:
+		q.kind = v4l2BufTypeVideoCaptureMplane
+	}
+	if planes {
+		q.plane = &v4l2Plane{}
+	}
+	return q
+}
+
+// formats lists what the queue takes or gives.
+func (q *m2mQueue) formats() []fourCC {
+	var found []fourCC
+	for i := range uint32(mostEnumerated) {
+		f := v4l2FmtDesc{Index: i, Type: q.kind}
+		if q.device.ioctl(vidiocEnumFmt, unsafe.Pointer(&f)) != nil {
+			break
+		}
+		found = append(found, f.PixelFormat)
+	}
+	return found
+}
+
+// setFormat asks for a format, and notes what the driver made of it.
+func (q *m2mQueue) setFormat(want m2mFormat) error {
+	var err error
+	if q.plane != nil {
+		f := v4l2FormatMP{Type: q.kind, Pix: v4l2PixFormatMP{
+			Width: want.width, Height: want.height, PixelFormat: want.fourCC, Field: v4l2FieldNone,
+			Colorspace: v4l2ColorspaceSMPTE170M, Quantization: v4l2QuantizationLimitedRange, NumPlanes: 1,
+		}}
+		f.Pix.Planes[0] = v4l2PlanePixFormat{SizeImage: want.size, BytesPerLine: want.stride}
+		err = q.device.ioctl(vidiocSetFmt, unsafe.Pointer(&f))
+		q.format = m2mFormat{f.Pix.PixelFormat, f.Pix.Width, f.Pix.Height, f.Pix.Planes[0].BytesPerLine, f.Pix.Planes[0].SizeImage}
+		if err == nil && f.Pix.NumPlanes != 1 {
+			err = fmt.Errorf("it wants %d buffers for a picture", f.Pix.NumPlanes)
+		}
+	} else {
+		f := v4l2Format{Type: q.kind, Pix: v4l2PixFormat{
+			Width: want.width, Height: want.height, PixelFormat: want.fourCC, Field: v4l2FieldNone, SizeImage: want.size, BytesPerLine: want.stride,
+			Colorspace: v4l2ColorspaceSMPTE170M, Priv: v4l2PrivMagic, Quantization: v4l2QuantizationLimitedRange,
+		}}
+		err = q.device.ioctl(vidiocSetFmt, unsafe.Pointer(&f))
+		q.format = m2mFormat{f.Pix.PixelFormat, f.Pix.Width, f.Pix.Height, f.Pix.BytesPerLine, f.Pix.SizeImage}
+	}
+	if err == nil && q.format.fourCC != want.fourCC {
+		err = fmt.Errorf("it set %s", q.format.fourCC)
+	}
+	if err != nil {
+		return fmt.Errorf("setting %s %dx%d: %w", want.fourCC, want.width, want.height, err)
+	}
+	return nil
+}
+
+// start asks for buffers, maps them and lets the queue run. The driver may want
+// more buffers than were asked for, or give fewer.
+func (q *m2mQueue) start(count uint32) error {
+	request := v4l2RequestBuffers{Count: count, Type: q.kind, Memory: v4l2MemoryMMAP}
+	if err := q.device.ioctl(vidiocReqBufs, unsafe.Pointer(&request)); err != nil {
+		return fmt.Errorf("asking for buffers: %w", err)
+	}
+	if request.Count == 0 {
+		return errors.New("it gave no buffers")
+	}
+	for i := range request.Count {
+		b := q.buffer(i)
+		if err := q.device.ioctl(vidiocQueryBuf, unsafe.Pointer(&b)); err != nil {
+			return fmt.Errorf("looking for a buffer: %w", err)
+		}
+		offset, length := b.offset(), b.Length
+		if q.plane != nil {
+			offset, length = q.plane.offset(), q.plane.Length
+		}
+		memory, err := q.device.k.Mmap(q.device.fd, offset, int(length))
+		if err != nil {
+			return fmt.Errorf("mapping a buffer of %d bytes: %w", length, err)
+		}
+		q.buffers, q.idle = append(q.buffers, memory), append(q.idle, i)
+	}
+	kind := int32(q.kind)
+	if err := q.device.ioctl(vidiocStreamOn, unsafe.Pointer(&kind)); err != nil {
+		return fmt.Errorf("starting: %w", err)
+	}
+	q.on = true
+	return nil
+}
+
+// stop takes all buffers back and frees them. It undoes as much as start did.
+func (q *m2mQueue) stop() error {
+	var errs []error
+	kind := int32(q.kind)
+	if q.on {
+		errs = append(errs, q.device.ioctl(vidiocStreamOff, unsafe.Pointer(&kind)))
+	}
+	for _, memory := range q.buffers {
+		errs = append(errs, q.device.k.Munmap(memory))
+	}
+	q.on, q.buffers, q.idle = false, nil, nil
+	request := v4l2RequestBuffers{Type: q.kind, Memory: v4l2MemoryMMAP}
+	_ = q.device.ioctl(vidiocReqBufs, unsafe.Pointer(&request)) // closing frees them as well
+	return errors.Join(errs...)
+}
+
+// buffer describes one to the driver.
+func (q *m2mQueue) buffer(index uint32) v4l2Buffer {
+	b := v4l2Buffer{Index: index, Type: q.kind, Memory: v4l2MemoryMMAP, Field: v4l2FieldNone}
+	if q.plane != nil {
+		*q.plane = v4l2Plane{}
+		b.Length = 1
+		b.Where = uintptr(unsafe.Pointer(q.plane)) // which q keeps where it is
+	}
+	return b
+}
+
+// put hands an idle buffer to the driver, of OUTPUT with so many bytes in it.
+// The driver gives the stamp back with what comes of them.
+func (q *m2mQueue) put(index, used uint32, stamp int64) error {
+	b := q.buffer(index)
+	b.BytesUsed, b.Seconds, b.Micros = used, stamp/1e6, stamp%1e6
+	if q.plane != nil {
+		q.plane.BytesUsed, q.plane.Length, b.BytesUsed = used, uint32(len(q.buffers[index])), 0
+	}
+	if err := q.device.ioctl(vidiocQBuf, unsafe.Pointer(&b)); err != nil {
+		return fmt.Errorf("giving it a buffer: %w", err)
+	}
+	q.idle = slices.DeleteFunc(q.idle, func(i uint32) bool { return i == index })
+	return nil
+}
+
+// m2mResult is a buffer that the driver is done with.
+type m2mResult struct {
+	index uint32
+	data  []byte // what is in it
+	flags uint32
+	stamp int64
+}
+
+// errNothingYet says that the driver is done with no further buffer.
+var errNothingYet = errors.New("nothing is ready yet")
+
+// errDrained says that the last of a drained queue has come (V4L2_BUF_FLAG_LAST).
+var errDrained = errors.New("the queue is drained")
+
+// take gets a buffer back, which is idle then. It never waits.
+func (q *m2mQueue) take() (m2mResult, error) {
+	b := q.buffer(0)
+	err := q.device.ioctl(vidiocDQBuf, unsafe.Pointer(&b))
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return m2mResult{}, errNothingYet
+	case errors.Is(err, unix.EPIPE):
+		return m2mResult{}, errDrained
+	case err != nil:
+		return m2mResult{}, fmt.Errorf("taking a buffer: %w", err)
+	case int(b.Index) >= len(q.buffers):
+		return m2mResult{}, fmt.Errorf("it returned buffer %d of %d", b.Index, len(q.buffers))
+	}
+	q.idle = append(q.idle, b.Index)
+	used, from := b.BytesUsed, uint32(0)
+	if q.plane != nil {
+		used, from = q.plane.BytesUsed, q.plane.DataOffset
+	}
+	memory := q.buffers[b.Index]
+	if int64(used) > int64(len(memory)) || from > used {
+		return m2mResult{}, fmt.Errorf("it says %d bytes are in a buffer of %d", used, len(memory))
+	}
+	return m2mResult{b.Index, memory[from:used], b.Flags, b.Seconds*1e6 + b.Micros}, nil
+}
