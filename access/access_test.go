@@ -231,7 +231,7 @@ func TestGuessers(t *testing.T) {
 			_, _, _ = k.Join("wrong", "Eve", fmt.Sprintf("2001:db8:%x::/64", n))
 			time.Sleep(time.Second) // or all together are too many
 		}
-		if n := len(k.tries.addresses); n > maxAddresses {
+		if n := len(k.tries.each.addresses); n > maxAddresses {
 			t.Errorf("remembers %d addresses", n)
 		}
 		for range 4 * triesAtAll {
