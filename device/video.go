@@ -43,6 +43,7 @@ type Video struct {
 	options VideoOptions
 
 	keyWanted atomic.Bool
+	limit     atomic.Int64   // of the bit rate, bit/s; 0: none
 	chooser   encoderChooser // owned by the Stream that runs
 	status    videoStatus
 }
@@ -85,6 +86,11 @@ func NewVideo(options VideoOptions) (*Video, error) {
 // here or the camera can be asked. It never blocks; requests before the next
 // picture are one.
 func (v *Video) RequestKeyFrame() { v.keyWanted.Store(true) }
+
+// SetBitRate bounds the bit rate (bit/s), below what the options say; 0 is no bound.
+// Where pictures are encoded here, their rate and then their size go down with it;
+// a camera that encodes by itself is told where it can be. It never blocks.
+func (v *Video) SetBitRate(limit int) { v.limit.Store(int64(max(limit, 0))) }
 
 // Stream opens the camera and calls sink with each access unit (Annex B, 4-byte
 // start codes, SPS and PPS before each key frame) until ctx ends, whose error it
@@ -144,6 +150,11 @@ type videoStream struct {
 	sink    func([]byte, bool, time.Time)
 	encoder pictureEncoder // nil until there is a raw picture
 	size    image.Point    // of what the encoder takes
+	slow    int            // one of so many pictures is encoded
+	full    int            // bit rate without a limit, bit/s
+	bitRate int            // that the encoder aims at
+	quality quality
+	halver  halver
 	thin    thinner
 	last    time.Time // capture time of the last unit
 	keyed   bool      // a key frame has come
@@ -172,12 +183,29 @@ func (s *videoStream) handle(f Frame) error {
 				c.RequestKeyFrame()
 			}
 		}
+		s.limitCamera()
 		return s.deliver(f)
 	}
-	if !s.thin.take(f.Captured, s.video.options.FrameRate) {
+	if !s.thin.take(f.Captured, s.video.options.FrameRate/float64(max(s.slow, 1))) {
 		return nil
 	}
 	return s.encode(f)
+}
+
+// limitCamera tells a camera that encodes by itself of a new limit.
+func (s *videoStream) limitCamera() {
+	c, ok := s.camera.(bitRater)
+	if !ok {
+		return
+	}
+	full := s.video.options.BitRate
+	if limit := int(s.video.limit.Load()); full == 0 || limit > 0 && limit < full {
+		full = limit
+	}
+	if full != s.bitRate && full > 0 {
+		s.bitRate = full
+		c.setBitRate(full)
+	}
 }
 
 // deliver hands an access unit to the sink.
@@ -203,7 +231,7 @@ func (s *videoStream) encode(f Frame) error {
 	if err != nil {
 		return fmt.Errorf("camera %s: %w", describe(s.camera), err)
 	}
-	if err := s.fit(p.Rect.Size()); err != nil {
+	if p, err = s.adapt(p, f.Captured); err != nil {
 		return err
 	}
 	came := false
@@ -214,7 +242,7 @@ func (s *videoStream) encode(f Frame) error {
 	err = s.encoder.encode(p, f.Captured, s.video.keyWanted.Swap(false), emit)
 	if err != nil && s.video.chooser.giveUp(s.encoder, err) {
 		s.video.options.Logger.Warn("the hardware encoder has failed; going on in software", "error", err)
-		if err := errors.Join(s.drop(), s.fit(p.Rect.Size())); err != nil {
+		if err := errors.Join(s.drop(), s.fit(p.Rect.Size(), s.slow)); err != nil {
 			return err
 		}
 		err = s.encoder.encode(p, f.Captured, true, emit)
@@ -225,9 +253,43 @@ func (s *videoStream) encode(f Frame) error {
 	return err
 }
 
-// fit sees to it that there is an encoder for pictures of that size.
-func (s *videoStream) fit(size image.Point) error {
-	if s.encoder != nil && s.size == size {
+// adapt brings picture and encoder to the bit rate that there is, and returns the
+// picture that is to be encoded.
+func (s *videoStream) adapt(p *image.YCbCr, captured time.Time) (*image.YCbCr, error) {
+	size := p.Rect.Size()
+	s.full = s.video.options.BitRate
+	if s.full == 0 {
+		s.full = fittedBitRate(size.X, size.Y, s.rate())
+	}
+	wanted := s.full
+	if limit := int(s.video.limit.Load()); limit > 0 {
+		wanted = min(wanted, limit)
+	}
+	step := qualitySteps[s.quality.choose(float64(wanted)/float64(s.full), captured)]
+	if step.small && min(size.X, size.Y) >= 2*smallestSide {
+		p = s.halver.halve(p)
+	}
+	s.bitRate = cmp.Or(s.bitRate, wanted)
+	if err := s.fit(p.Rect.Size(), step.slow); err != nil {
+		return nil, err
+	}
+	if e, ok := s.encoder.(bitRater); ok && wanted != s.bitRate {
+		s.bitRate = wanted
+		e.setBitRate(wanted)
+	}
+	return p, nil
+}
+
+// smallestSide is the side of the smallest picture that is worth sending, pixels.
+const smallestSide = 90
+
+// bitRater is an encoder, or a camera with one, whose bit rate (bit/s) can be changed.
+type bitRater interface{ setBitRate(rate int) }
+
+// fit sees to it that there is an encoder for pictures of that size, of which one of
+// so many is encoded.
+func (s *videoStream) fit(size image.Point, slow int) error {
+	if s.encoder != nil && s.size == size && s.slow == slow {
 		return nil
 	}
 	if s.encoder != nil {
@@ -239,12 +301,14 @@ func (s *videoStream) fit(size image.Point) error {
 		return err
 	}
 	options := s.video.options
-	settings := encoderSettings{width: size.X, height: size.Y, rate: s.rate(), bitRate: options.BitRate, keyInterval: options.KeyFrameInterval}
+	settings := encoderSettings{
+		width: size.X, height: size.Y, rate: s.rate() / float64(slow), bitRate: s.bitRate, keyInterval: options.KeyFrameInterval,
+	}
 	encoder, words, err := s.video.chooser.open(settings)
 	if err != nil {
 		return err
 	}
-	s.encoder, s.size = encoder, size
+	s.encoder, s.size, s.slow = encoder, size, slow
 	s.video.status.sized(size.X, size.Y)
 	s.video.status.path(strings.TrimPrefix(pathOf(s.camera)+"; "+words, "; "))
 	options.Logger.Debug("video encoder started", "width", size.X, "height", size.Y, "bit_rate", settings.bitRate, "path", words)

@@ -64,6 +64,7 @@ type Door struct {
 	audio   *fanout
 	keys    *keyRequests
 	feeds   []*feed
+	limit   int                // of the picture's bit rate, bit/s; 0: none
 	offer   *signaling.Message // while an offer is handled
 }
 
@@ -163,12 +164,16 @@ func (d *Door) Run(ctx context.Context) error {
 		d.running.Go(func() { f.run(inner) })
 	}
 	d.running.Go(func() { d.keys.run(inner) })
+	rates := time.NewTicker(ratePeriod)
+	defer rates.Stop()
 	d.demand()
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-d.timer.C:
 			d.handle(TimedOut{Call: d.timed})
+		case <-rates.C:
+			d.fitRate()
 		case <-d.mail.ready:
 			for _, n := range d.mail.take() {
 				n.handle(d)

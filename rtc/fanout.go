@@ -59,7 +59,7 @@ func (f *fanout) write(frame []byte, key bool, timestamp uint32) {
 		if o.waits && !key {
 			continue
 		}
-		o.waits = false
+		o.waits = o.starved
 		o.send(payloads, timestamp)
 	}
 }

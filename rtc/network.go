@@ -54,10 +54,11 @@ const (
 // network makes peer connections that share one port.
 type network struct {
 	// Fixed after newNetwork.
-	api    *webrtc.API
-	config webrtc.Configuration
-	udp    *mediaPort
-	tcp    *ice.TCPMuxDefault
+	api        *webrtc.API
+	config     webrtc.Configuration
+	estimators estimators
+	udp        *mediaPort
+	tcp        *ice.TCPMuxDefault
 }
 
 func newNetwork(options ICEOptions, log *slog.Logger) (*network, error) {
@@ -84,7 +85,7 @@ func newNetwork(options ICEOptions, log *slog.Logger) (*network, error) {
 
 // build makes the API and the configuration of all connections.
 func (n *network) build(options ICEOptions, logs pionLogs) error {
-	media, interceptors, err := codecsOf()
+	media, interceptors, err := codecsOf(&n.estimators)
 	if err != nil {
 		return err
 	}
@@ -162,9 +163,11 @@ func isH264(codec webrtc.RTPCodecParameters) bool { return codec.MimeType == web
 func isOpus(codec webrtc.RTPCodecParameters) bool { return codec.MimeType == webrtc.MimeTypeOpus }
 
 // codecsOf registers what the door speaks, and nothing else.
-func codecsOf() (*webrtc.MediaEngine, *interceptor.Registry, error) {
+func codecsOf(estimators *estimators) (*webrtc.MediaEngine, *interceptor.Registry, error) {
 	media := &webrtc.MediaEngine{}
-	feedback := []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}}
+	feedback := []webrtc.RTCPFeedback{
+		{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}, {Type: webrtc.TypeRTCPFBTransportCC},
+	}
 	video := []webrtc.RTPCodecParameters{
 		{PayloadType: 102, RTPCodecCapability: webrtc.RTPCodecCapability{
 			MimeType: webrtc.MimeTypeH264, ClockRate: videoClock, SDPFmtpLine: h264, RTCPFeedback: feedback,
@@ -180,6 +183,7 @@ func codecsOf() (*webrtc.MediaEngine, *interceptor.Registry, error) {
 	}
 	opus := webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{
 		MimeType: webrtc.MimeTypeOpus, ClockRate: audioClock, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+		RTCPFeedback: []webrtc.RTCPFeedback{{Type: webrtc.TypeRTCPFBTransportCC}},
 	}}
 	if err := media.RegisterCodec(opus, webrtc.RTPCodecTypeAudio); err != nil {
 		return nil, nil, fmt.Errorf("registering Opus: %w", err)
@@ -189,6 +193,11 @@ func codecsOf() (*webrtc.MediaEngine, *interceptor.Registry, error) {
 		return nil, nil, fmt.Errorf("registering the playout delay: %w", err)
 	}
 	interceptors := &interceptor.Registry{}
+	// First, so that what is sent again counts, and is no more than the network
+	// carries.
+	if err := estimators.register(media, interceptors); err != nil {
+		return nil, nil, err
+	}
 	if err := webrtc.ConfigureNack(media, interceptors); err != nil {
 		return nil, nil, fmt.Errorf("setting up retransmission: %w", err)
 	}

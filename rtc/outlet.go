@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/pion/rtp"
+	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -22,6 +23,8 @@ type outlet struct {
 	writer  webrtc.TrackLocalWriter // nil until bound
 	header  rtp.Header              // of the last packet
 	waits   bool                    // for a key frame
+	starved bool                    // only key frames are sent
+	counted bool                    // the phone reports what arrives (transport-wide congestion control)
 	playout uint8                   // id of the playout-delay extension; 0: not negotiated
 }
 
@@ -47,8 +50,11 @@ func (o *outlet) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, 
 			SSRC:           uint32(ctx.SSRC()),
 		}
 		for _, extension := range ctx.HeaderExtensions() {
-			if extension.URI == playoutDelayURI {
+			switch extension.URI {
+			case playoutDelayURI:
 				o.playout = uint8(extension.ID)
+			case sdp.TransportCCURI:
+				o.counted = true
 			}
 		}
 		return codec, nil
@@ -62,6 +68,27 @@ func (o *outlet) Unbind(webrtc.TrackLocalContext) error {
 	defer o.fanout.mu.Unlock()
 	o.writer = nil
 	return nil
+}
+
+// measured tells whether the phone reports what arrives.
+func (o *outlet) measured() bool {
+	o.fanout.mu.Lock()
+	defer o.fanout.mu.Unlock()
+	return o.counted
+}
+
+// starve lets a phone with too little bandwidth get key frames alone, and one with
+// enough all again; between the two it stays as it is. It reports which it is.
+func (o *outlet) starve(little, enough bool) (starved bool) {
+	o.fanout.mu.Lock()
+	defer o.fanout.mu.Unlock()
+	switch {
+	case little && !o.starved:
+		o.starved, o.waits = true, true
+	case enough && o.starved:
+		o.starved = false // what moves follows with the next key frame
+	}
+	return o.starved
 }
 
 // ID is the track's id in SDP ([webrtc.TrackLocal]).
