@@ -31,6 +31,9 @@ type VideoOptions struct {
 	// KeyFrameInterval is the time between key frames that nobody asked for.
 	// Short ones cost bit rate. Default 5 s.
 	KeyFrameInterval time.Duration
+	// Transform is done to pictures before they are encoded. It can't be done to
+	// H.264 of a camera's own.
+	Transform Transform
 	// Encoder is what encodes pictures. Default EncoderAuto.
 	Encoder Encoder
 	// Logger hears what a householder may want to know. Default: none.
@@ -70,6 +73,9 @@ func NewVideo(options VideoOptions) (*Video, error) {
 	}
 	if options.KeyFrameInterval < 100*time.Millisecond || options.KeyFrameInterval > time.Hour {
 		return nil, fmt.Errorf("video key frame interval %v: must be 100ms to 1h", options.KeyFrameInterval)
+	}
+	if err := options.Transform.check(); err != nil {
+		return nil, err
 	}
 	switch options.Encoder {
 	case "":
@@ -121,7 +127,7 @@ func (v *Video) stream(ctx context.Context, sink func([]byte, bool, time.Time)) 
 	if camera == nil {
 		return unreadable
 	}
-	s := &videoStream{video: v, camera: camera, sink: sink}
+	s := &videoStream{video: v, camera: camera, sink: sink, turn: transformer{Transform: v.options.Transform}}
 	defer func() {
 		if closing := s.close(); closing != nil {
 			v.options.Logger.Warn("camera did not close well", "camera", describe(camera), "error", closing)
@@ -155,6 +161,7 @@ type videoStream struct {
 	bitRate int            // that the encoder aims at
 	quality quality
 	halver  halver
+	turn    transformer
 	thin    thinner
 	last    time.Time // capture time of the last unit
 	keyed   bool      // a key frame has come
@@ -178,6 +185,9 @@ func (s *videoStream) drop() error {
 // handle encodes or passes on one frame.
 func (s *videoStream) handle(f Frame) error {
 	if f.Picture == nil {
+		if !s.turn.None() {
+			return errNotPictures
+		}
 		if s.video.keyWanted.Swap(false) && !f.Key {
 			if c, ok := s.camera.(keyFramer); ok {
 				c.RequestKeyFrame()
@@ -231,7 +241,7 @@ func (s *videoStream) encode(f Frame) error {
 	if err != nil {
 		return fmt.Errorf("camera %s: %w", describe(s.camera), err)
 	}
-	if p, err = s.adapt(p, f.Captured); err != nil {
+	if p, err = s.adapt(s.turn.apply(p), f.Captured); err != nil {
 		return err
 	}
 	came := false
