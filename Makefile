@@ -53,7 +53,7 @@ $(NFPM): | go-tools
 	GOBIN=$(CURDIR)/$(@D) CGO_ENABLED=0 go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
 
 .PHONY: deb-test
-deb-test: deb ## install, upgrade, remove and purge the package in a Debian 12 of its own
+deb-test: $(if $(BUILT),,deb) ## install, upgrade, remove and purge the package in a Debian 12 of its own
 	.ci/deb-test
 
 .PHONY: security
@@ -66,22 +66,35 @@ size: arm64 ## show what makes up the arm64 release
 	@.ci/size arm64 "$(LDFLAGS)" "$(RELEASE_EXTLDFLAGS)"
 
 .PHONY: reproducible
-reproducible: ## build the arm64 release twice, in different places, and compare
+reproducible: $(if $(BUILT),,arm64) ## build the arm64 release again, elsewhere with nothing cached, and compare
 	.ci/reproducible arm64
 
 .PHONY: version
 version:
 	@echo $(VERSION)
 
+# Virtual machines take one processor, and all else waits for a browser now and then: the two halves of the
+# tests run at the same time, after all that both need was built once.
 .PHONY: test
-test: tools test-tools types ## run all tests: Go with the race detector, JavaScript, the page in a browser
-	go test -race $(CI_TESTS) ./...
-	cd web && node --test test/
+test: tools test-tools types vm-tools package-tools deb ## run all tests: Go with the race detector, JavaScript, the page in a browser, virtual machines, packages
+	$(MAKE) --no-print-directory -j2 --output-sync=line BUILT=yes test-host test-machines
+
+.PHONY: test-host
+test-host: security
+	go test -race -p 2 $(CI_TESTS) ./...
+	cd web && node --test --test-reporter=dot test/
 	go test -race $(CI_TESTS) -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
-	$(MAKE) --no-print-directory vm-test arm-test deb-test security $(if $(CI),reproducible)
+	$(MAKE) --no-print-directory arm-test
+	$(MAKE) --no-print-directory deb-test
+	$(if $(CI),$(MAKE) --no-print-directory reproducible)
+
+.PHONY: test-machines
+test-machines:
+	$(MAKE) --no-print-directory vm-test
+	$(MAKE) --no-print-directory package-test
 
 .PHONY: arm-test
-arm-test: arm64 armv7 ## run the ARM releases, emulated: version, doctor, a call with themselves
+arm-test: $(if $(BUILT),,arm64 armv7) ## run the ARM releases, emulated: version, doctor, a call with themselves
 	.ci/arm-test arm64
 	.ci/arm-test armv7
 
@@ -89,16 +102,18 @@ arm-test: arm64 armv7 ## run the ARM releases, emulated: version, doctor, a call
 VM_TEST := $(if $(CI),DOORBELL_VM=must,) go test -p 1 $(CI_TESTS) -timeout 20m
 
 .PHONY: vm-test
-vm-test: tools test-tools vm-tools ## run the tests in virtual machines with the kernel's own camera, sound card and button
-	$(VM_TEST) -tags=$(TAGS),vm -skip TestDebian ./device/guest/...
+vm-test: $(if $(BUILT),,tools test-tools vm-tools arm64) ## run the tests in virtual machines with the kernel's own camera, sound card and button
+	$(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
 	$(VM_TEST) -tags=$(TAGS),vm -run TestMachine ./device
-	$(VM_TEST) -tags=$(TAGS),vm,browser -run 'TestVM|TestPowerCut' ./cmd/doorbell
+	$(VM_TEST) -tags=$(TAGS),vm,browser -run 'TestVM|TestPowerCut|TestARM' ./cmd/doorbell
 
 .PHONY: package-test
-package-test: deb vm-tools ## install, ring, upgrade in a call, hang, remove and purge in a Debian with systemd (a virtual machine)
-	@.ci/need mmdebstrap=mmdebstrap
-	$(VM_TEST) -tags=$(TAGS),vm -run TestDebian ./device/guest
-	$(VM_TEST) -tags=$(TAGS),vm -run TestPackage ./cmd/doorbell
+package-test: $(if $(BUILT),,tools test-tools vm-tools package-tools deb) ## install, ring, upgrade in a call, hang, remove and purge in a Debian with systemd (a virtual machine)
+	$(VM_TEST) -tags=$(TAGS),vm,browser -run TestPackage ./cmd/doorbell
+
+.PHONY: hw-test
+hw-test: go-tools ## run the tests of real devices on a Raspberry Pi: make hw-test HOST=doorbell.local
+	.ci/hw-test "$(HOST)"
 
 .PHONY: check
 check: tools types ## look at format, types, vet, staticcheck, the module, the tree
@@ -107,6 +122,7 @@ check: tools types ## look at format, types, vet, staticcheck, the module, the t
 	go vet -tags=$(TAGS),browser,vm ./...
 	go tool staticcheck -tags=$(TAGS),browser,vm ./...
 	go mod tidy -diff
+	.ci/vulns
 	@if [ -n "$(CI)" ] && [ -n "$$(git status --porcelain)" ]; then echo "the tree is not clean:"; git status --short; exit 1; fi
 
 .PHONY: types
@@ -155,6 +171,10 @@ vm-tools:
 	@.ci/need qemu-system-x86_64=qemu-system-x86 qemu-system-aarch64=qemu-system-arm xz=xz-utils /sbin/mke2fs=e2fsprogs /sbin/debugfs=e2fsprogs || { [ -z "$(CI)" ] && \
 		echo "doorbell: no QEMU: the tests in virtual machines are skipped" >&2; }
 
+.PHONY: package-tools
+package-tools:
+	@.ci/need mmdebstrap=mmdebstrap ssh=openssh-client || [ -z "$(CI)" ]
+
 .PHONY: test-tools
 test-tools: web-tools
-	@.ci/need /usr/lib/chromium/chromium=chromium
+	@.ci/need /usr/lib/chromium/chromium=chromium certutil=libnss3-tools openssl=openssl ip=iproute2 avahi-daemon=avahi-daemon avahi-resolve=avahi-utils dbus-daemon=dbus-daemon

@@ -26,6 +26,10 @@ func (r *reader) check(c *Config) error {
 	}
 	checkNames(c, wrong)
 	checkAddresses(c, wrong)
+	checkTLS(c, wrong)
+	checkAccess(c, wrong)
+	checkOpenID(c, wrong)
+	checkDoors(c, wrong)
 	checkDevices(c, wrong)
 	if c.Ring.Timeout < time.Second || c.Ring.Timeout > 2*time.Minute {
 		wrong("ring.timeout", "expected 1s to 2m, got %s", c.Ring.Timeout)
@@ -80,6 +84,9 @@ func nameProblem(name string) string {
 
 func checkAddresses(c *Config, wrong report) {
 	for path, address := range listeners(c) {
+		if address == "auto" && (path == "listen" || path == "tls.listen") || address == "none" && path == "tls.listen" {
+			continue
+		}
 		host, port, err := net.SplitHostPort(address)
 		if err != nil {
 			wrong(path, "expected an address and a port, such as 127.0.0.1:8080, got %q", address)
@@ -112,7 +119,7 @@ func checkAddresses(c *Config, wrong report) {
 }
 
 func listeners(c *Config) map[string]string {
-	all := map[string]string{"listen": c.Listen}
+	all := map[string]string{"listen": c.Listen, "tls.listen": c.TLS.Listen}
 	for i, address := range c.Relay.Listen {
 		all[fmt.Sprintf("relay.listen[%d]", i)] = address
 	}

@@ -24,6 +24,11 @@ var Example []byte
 type Config struct {
 	Name       string     `yaml:"name"`
 	Listen     string     `yaml:"listen"`
+	TLS        TLS        `yaml:"tls"`
+	LocalName  string     `yaml:"local_name"`
+	Hosts      []string   `yaml:"hosts"`
+	Access     Access     `yaml:"access"`
+	OpenID     OpenID     `yaml:"openid"`
 	Relay      Relay      `yaml:"relay"`
 	Signaling  Signaling  `yaml:"signaling"`
 	Camera     Camera     `yaml:"camera"`
@@ -42,6 +47,54 @@ type Config struct {
 // Relay is the relay that phones log in to.
 type Relay struct {
 	Listen []string `yaml:"listen"`
+	Doors  []Door   `yaml:"doors"`
+}
+
+// Door is a door elsewhere that may log in to this relay.
+type Door struct {
+	Name  string `yaml:"name"`
+	Key   string `yaml:"key"`
+	House string `yaml:"house"`
+}
+
+// TLS says where HTTPS is served, and with which certificate.
+type TLS struct {
+	Listen        string   `yaml:"listen"`
+	Cert          string   `yaml:"cert"`
+	Key           string   `yaml:"key"`
+	ACMENames     []string `yaml:"acme_names"`
+	ACMEEmail     string   `yaml:"acme_email"`
+	ACMEDirectory string   `yaml:"acme_directory"`
+}
+
+// Access says who may come in.
+type Access struct {
+	Mode         string   `yaml:"mode"`
+	OpenNetworks []string `yaml:"open_networks"`
+	ClaimFile    string   `yaml:"claim_file"`
+}
+
+// The modes of access.
+const (
+	AccessInvited = "invited"
+	AccessOpen    = "open"
+)
+
+// OpenID is a provider that vouches for people.
+type OpenID struct {
+	Issuer       string    `yaml:"issuer"`
+	Name         string    `yaml:"name"`
+	ClientID     string    `yaml:"client_id"`
+	ClientSecret string    `yaml:"client_secret"`
+	Redirect     string    `yaml:"redirect"`
+	Allow        []Allowed `yaml:"allow"`
+}
+
+// Allowed is somebody who may come in by the provider's word.
+type Allowed struct {
+	Subject string `yaml:"subject"`
+	Email   string `yaml:"email"`
+	Role    string `yaml:"role"`
 }
 
 // Signaling says which relay the door logs in to; an empty URL means its own.

@@ -48,15 +48,16 @@ func TestExampleIsComplete(t *testing.T) {
 }
 
 func isShort(key string) bool {
-	return slices.Contains(Keys(), key+".source")
+	return slices.Contains(Keys(), key+".source") || slices.Contains(Keys(), key+".mode")
 }
 
 func TestDefaults(t *testing.T) {
 	c := Default()
-	if c.Name != "doorbell" || c.Listen != "127.0.0.1:8080" || c.ICE.Port != 8555 || c.Ring.Timeout != 30*time.Second {
+	if c.Name != "doorbell" || c.Listen != "auto" || c.TLS.Listen != "auto" || c.ICE.Port != 8555 || c.Ring.Timeout != 30*time.Second {
 		t.Errorf("the defaults are %+v", c)
 	}
-	if c.ICE.Loopback || len(c.ICE.Servers) != 0 || c.Signaling.URL != "" {
+	if c.ICE.Loopback || len(c.ICE.Servers) != 0 || c.Signaling.URL != "" || c.Access.Mode != AccessInvited ||
+		len(c.TLS.ACMENames) != 0 || c.OpenID.Issuer != "" {
 		t.Error("something is open, or contacted, that nobody asked for")
 	}
 }
@@ -73,7 +74,7 @@ func load(t *testing.T, text string, environ ...string) (Config, error) {
 func TestLoad(t *testing.T) {
 	c, err := load(t, "camera: /dev/video2\nring:\n  to: [anna, \"7\"]\nbutton: {source: GPIO4, settle: 5ms}\nmicrophone: 7\n",
 		"DOORBELL_RING_TIMEOUT=45s", "DOORBELL_SPEAKER=none", "DOORBELL_CAMERA_KEEP_OPEN=true",
-		"DOORBELL_RELAY_LISTEN=['127.0.0.1:9090']", "PATH=/bin", "DOORBELL_CONFIG=x")
+		"DOORBELL_RELAY_LISTEN=['127.0.0.1:9090']", "DOORBELL_LOCAL_NAME=", "PATH=/bin", "DOORBELL_CONFIG=x")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +83,7 @@ func TestLoad(t *testing.T) {
 	want.Ring = Ring{To: []string{"anna", "7"}, Timeout: 45 * time.Second}
 	want.Button.Source, want.Button.Settle = "GPIO4", 5*time.Millisecond
 	want.Microphone.Source, want.Speaker.Source = "7", "none"
+	want.LocalName = ""
 	want.Relay.Listen = []string{"127.0.0.1:9090"}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
@@ -125,6 +127,26 @@ func TestWrong(t *testing.T) {
 		{"listen: 8080\n", `:1:9: listen: expected an address and a port, such as 127.0.0.1:8080, got "8080"`},
 		{"listen: example.org:80\n", `listen: expected an IP address of this machine`},
 		{"signaling: {url: 'http://x'}\n", `signaling.url: expected a WebSocket address`},
+		{"access: closed\n", `:1:9: access.mode: expected invited or open, got "closed"`},
+		{"access: {mode: open, open_networks: [192.168.1.7/24]}\n", `access.open_networks[0]: expected the network's own address: 192.168.1.0/24`},
+		{"access: {mode: open, open_networks: [home]}\n", `access.open_networks[0]: expected a network, such as 192.168.1.0/24, got "home"`},
+		{"access: {open_networks: [10.0.0.0/8]}\n", `access.open_networks: expected access.mode open beside it`},
+		{"access: {claim_file: words.txt}\n", `access.claim_file: expected a path from the root`},
+		{"tls: {cert: a.pem}\n", `tls.cert: expected tls.cert and tls.key together`},
+		{"tls: {listen: 443}\n", `tls.listen: expected an address and a port`},
+		{"tls: {listen: none, acme_names: [door.example.org]}\n", `tls.listen: expected an address: there is a certificate for it`},
+		{"tls: {acme_names: [192.0.2.1]}\n", `tls.acme_names[0]: expected a public name`},
+		{"tls: {acme_names: [a.example.org], acme_directory: 'http://x'}\n", `tls.acme_directory: expected an https address`},
+		{"tls: {acme_names: [a.example.org], cert: a, key: b}\n", `tls.acme_names: expected either a certificate of your own`},
+		{"hosts: ['door.example.org:443']\n", `hosts[0]: expected a host name or an address, without a port`},
+		{"local_name: front door\n", `local_name: expected letters, digits and hyphens`},
+		{"openid: {issuer: 'http://id.example.org', client_id: a}\n", `openid.issuer: expected an https address`},
+		{"openid: {client_id: a}\n", `openid.issuer: expected the provider's address`},
+		{"openid: {issuer: 'https://id.example.org', client_id: a, redirect: 'https://door.example.org/'}\n", `openid.redirect: expected the page's own address`},
+		{"openid: {issuer: 'https://id.example.org', allow: [{role: owner}]}\n", `openid.allow[0]: expected either email or subject`},
+		{"openid: {issuer: 'https://id.example.org', allow: [{subject: a, role: king}]}\n", `openid.allow[0]: expected the role owner or member`},
+		{"relay: {doors: [{name: garden, key: short}]}\n", `relay.doors[0]: key: expected the 43 characters`},
+		{"relay: {doors: [{name: doorbell, key: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA}]}\n", `relay.doors[0]: expected another name`},
 		{"name: ''\n", `name: expected a name of 1 to 64 characters, got 0`},
 		{"name: [a]\n", `name: expected a text, got a list`},
 		{"name:\n", `name: expected a text, got nothing`},

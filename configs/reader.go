@@ -61,14 +61,24 @@ func (r *reader) at(node ast.Node) string {
 	return fmt.Sprintf("%s:%d:%d", r.file, position.Line, position.Column)
 }
 
+// short is the field for which a bare name stands, where a struct has one.
+func short(t reflect.Type) (field reflect.StructField, ok bool) {
+	for _, name := range []string{"Source", "Mode"} {
+		if field, ok = t.FieldByName(name); ok {
+			return field, true
+		}
+	}
+	return field, false
+}
+
 // set puts node into target, which is the value at path. A struct that has a
-// `source` may be written as a bare name.
+// `source` or a `mode` may be written as a bare name.
 func (r *reader) set(path string, at func(ast.Node) string, node ast.Node, target reflect.Value) error {
 	if target.Kind() != reflect.Struct {
 		return r.leaf(path, at, node, target)
 	}
-	if source := target.FieldByName("Source"); source.IsValid() && node.Type() != ast.MappingType {
-		return r.leaf(path+".source", at, node, source)
+	if field, ok := short(target.Type()); ok && node.Type() != ast.MappingType {
+		return r.leaf(join(path, field.Tag.Get("yaml")), at, node, target.FieldByIndex(field.Index))
 	}
 	mapping, ok := node.(*ast.MappingNode)
 	if !ok {
@@ -173,6 +183,10 @@ func (r *reader) environment(environ []string, c *Config) error {
 }
 
 func (r *reader) override(name, value, path string, c *Config) error {
+	if target := field(reflect.ValueOf(c).Elem(), path); value == "" && target.Kind() == reflect.String {
+		target.SetString("") // which YAML would have us write as ""
+		return nil
+	}
 	file, err := parser.ParseBytes([]byte(value), 0)
 	if err != nil || len(file.Docs) != 1 || file.Docs[0].Body == nil {
 		return fmt.Errorf("environment: %s: %q is no YAML value for %s", name, value, path)
@@ -187,12 +201,12 @@ func Variable(path string) string {
 }
 
 // Keys lists every key, such as "ring.timeout", and "camera" for the short form
-// of "camera.source".
+// of "camera.source" ("access" for that of "access.mode").
 func Keys() []string { return walk("", reflect.TypeFor[Config]()) }
 
 func walk(path string, t reflect.Type) []string {
 	var paths []string
-	if _, short := t.FieldByName("Source"); short {
+	if _, ok := short(t); ok {
 		paths = append(paths, path)
 	}
 	for i := range t.NumField() {

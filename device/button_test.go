@@ -144,6 +144,38 @@ func TestRealButton(t *testing.T) {
 	}, move("pull-down"), move("pull-up"))
 }
 
+// A real button, pressed by a person: DOORBELL_TEST_BUTTON_BY_HAND is its line, such as GPIO17.
+func TestButtonByHand(t *testing.T) {
+	name := os.Getenv("DOORBELL_TEST_BUTTON_BY_HAND")
+	if name == "" {
+		t.Skip("DOORBELL_TEST_BUTTON_BY_HAND names no button")
+	}
+	button, err := OpenButton(name, ButtonOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	presses, done := make(chan time.Time, 16), make(chan error, 1)
+	go func() { done <- button.Run(ctx, func(at time.Time) { presses <- at }) }()
+	t.Log("press the button three times, within a minute")
+	for n := range 3 {
+		select {
+		case <-presses:
+			t.Logf("press %d", n+1)
+		case err := <-done:
+			t.Fatalf("%d presses, then: %v", n, err)
+		}
+	}
+	select {
+	case <-presses:
+		t.Error("a press too many is reported: does the button bounce for longer than the settle time?")
+	case <-time.After(2 * time.Second):
+	}
+	cancel()
+	<-done
+}
+
 func TestButtonPresses(t *testing.T) {
 	ms := time.Millisecond
 	tests := []struct {

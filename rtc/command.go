@@ -10,6 +10,7 @@ const (
 	ReasonMissed   = "missed"
 	ReasonGone     = "gone" // the other one's signaling went away
 	ReasonBusy     = "busy"
+	ReasonRevoked  = "revoked" // the phone may not call any longer
 	ReasonShutdown = "shutdown"
 	ReasonFailed   = "failed" // the media connection broke or could not be made
 )

@@ -127,6 +127,25 @@ func TestReloadKeepsTheCall(t *testing.T) {
 	}
 }
 
+// TestRevoked takes a phone's right away, whose own connection to the relay is
+// gone already: its call would go on without one.
+func TestRevoked(t *testing.T) {
+	d, x := startDoor(t, Options{Video: &lens{}})
+	anna, bert := x.newPhone(t, "anna"), x.newPhone(t, "bert")
+	for _, p := range []*phone{anna, bert} {
+		p.call("c-"+p.name, nil)
+		p.sees()
+	}
+	anna.send(signaling.Message{Type: signaling.TypeLeave, Reason: ReasonGone})
+	anna.sees()
+	d.Message(signaling.Message{Type: signaling.TypeLeave, Name: "anna", Reason: ReasonRevoked})
+	waitFor(t, "the end of anna's look", func() bool { s := status(t, d); return len(s.Connections) == 1 })
+	if s := status(t, d); s.Connections[0].Phone != "bert" {
+		t.Errorf("left: %+v", s.Connections)
+	}
+	bert.sees()
+}
+
 func TestCameraLostAndBack(t *testing.T) {
 	camera := &lens{}
 	_, x := startDoor(t, Options{Video: camera})

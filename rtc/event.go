@@ -208,7 +208,7 @@ func (e Left) apply(c *Call) []Command {
 	if l == nil || (e.Reason == ReasonGone && l.connected && l.role != ringing) {
 		return nil // its signaling is away; the media decides
 	}
-	if (l.role == ringing || l.alerted) && e.Reason != ReasonGone {
+	if (l.role == ringing || l.alerted) && e.Reason != ReasonGone && e.Reason != ReasonRevoked {
 		c.visit.declined[l.name] = true
 	}
 	return append(c.lose(l, ""), c.settle()...)

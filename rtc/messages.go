@@ -29,9 +29,7 @@ func (n received) handle(d *Door) {
 			d.handle(Accepted{Peer: p.id})
 		}
 	case signaling.TypeLeave:
-		if p := d.lookup(m); p != nil {
-			d.handle(Left{Peer: p.id, Reason: m.Reason})
-		}
+		d.left(m)
 	case signaling.TypeError:
 		d.failed(m)
 	}
@@ -51,6 +49,22 @@ func (d *Door) lookup(m signaling.Message) *peer {
 		}
 	}
 	return found
+}
+
+// left ends the call that a leave is about. A phone whose right has ended loses
+// all that it has with the door.
+func (d *Door) left(m signaling.Message) {
+	if m.Reason == signaling.ReasonRevoked && m.Call == "" {
+		for _, p := range d.peers { // a map may lose entries meanwhile
+			if p.name == m.Name {
+				d.handle(Left{Peer: p.id, Reason: m.Reason})
+			}
+		}
+		return
+	}
+	if p := d.lookup(m); p != nil {
+		d.handle(Left{Peer: p.id, Reason: m.Reason})
+	}
 }
 
 func (d *Door) loggedIn(m signaling.Message) {

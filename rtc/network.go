@@ -59,6 +59,9 @@ type network struct {
 	estimators estimators
 	udp        *mediaPort
 	tcp        *ice.TCPMuxDefault
+
+	loopback bool // media flows over loopback too
+	afar     bool // phones outside these networks are to be reached
 }
 
 func newNetwork(options ICEOptions, log *slog.Logger) (*network, error) {
@@ -66,21 +69,38 @@ func newNetwork(options ICEOptions, log *slog.Logger) (*network, error) {
 		return nil, err
 	}
 	logs := pionLogs{log}
-	udp, err := newMediaPort(options.Port, options.Loopback, logs.NewLogger("ice"))
+	udp, listener, err := openPorts(options, logs)
 	if err != nil {
-		return nil, fmt.Errorf("%w (is another doorbell running? else set ice.port)", err)
+		return nil, err
 	}
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: udp.port})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening TCP port %d for media: %w (set ice.port)", udp.port, err), udp.Close())
-	}
-	n := &network{udp: udp, tcp: ice.NewTCPMuxDefault(ice.TCPMuxParams{
+	n := &network{loopback: options.Loopback, afar: len(options.Servers) > 0, udp: udp, tcp: ice.NewTCPMuxDefault(ice.TCPMuxParams{
 		Listener: listener, Logger: logs.NewLogger("ice"), ReadBufferSize: 64, WriteBufferSize: tcpWriteBuffer,
 	})}
 	if err := n.build(options, logs); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	return n, nil
+}
+
+// anyPort is how often a free UDP port is tried whose TCP port somebody else has.
+const anyPort = 20
+
+// openPorts opens the UDP port of media, and the TCP port of the same number.
+func openPorts(options ICEOptions, logs pionLogs) (*mediaPort, *net.TCPListener, error) {
+	for try := 1; ; try++ {
+		udp, err := newMediaPort(options.Port, options.Loopback, logs.NewLogger("ice"))
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w (is another doorbell running? else set ice.port)", err)
+		}
+		listener, err := net.ListenTCP("tcp", &net.TCPAddr{Port: udp.port})
+		if err == nil {
+			return udp, listener, nil
+		}
+		err = errors.Join(fmt.Errorf("opening TCP port %d for media: %w (set ice.port)", udp.port, err), udp.Close())
+		if options.Port != 0 || try == anyPort {
+			return nil, nil, err
+		}
+	}
 }
 
 // build makes the API and the configuration of all connections.

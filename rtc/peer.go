@@ -50,6 +50,7 @@ type peer struct {
 	// Owned by run.
 	pc         *webrtc.PeerConnection
 	candidates []webrtc.ICECandidateInit // that came before the remote description
+	named      int                       // how many candidates came since the last one
 	open       bool                      // the outlets send
 	readers    sync.WaitGroup
 }
@@ -233,30 +234,32 @@ func (p *peer) describe(description webrtc.SessionDescription) error {
 // setRemote applies the phone's description, and the candidates that waited for
 // it in their order.
 func (p *peer) setRemote(description webrtc.SessionDescription) error {
-	if err := p.pc.SetRemoteDescription(description); err != nil {
+	if err := p.pc.SetRemoteDescription(p.network.permitted(description)); err != nil {
 		return fmt.Errorf("applying the phone's %s: %w", description.Type, err)
 	}
 	for _, candidate := range p.candidates {
 		p.addCandidate(candidate)
 	}
-	p.candidates = nil
+	p.candidates, p.named = nil, 0
 	return nil
 }
 
-// candidate takes a way to the phone. One that can't be used is no failure:
-// there are others.
+// candidate takes a way to the phone. One that can't or may not be used is no
+// failure: there are others.
 func (p *peer) candidate(candidate webrtc.ICECandidateInit) error {
+	if p.named++; p.named > maxCandidates || !p.network.permitsCandidate(candidate.Candidate) {
+		p.log.Debug("leaving a candidate out", "candidate", candidate.Candidate)
+		return nil
+	}
 	if p.pc == nil || p.pc.RemoteDescription() == nil {
-		if len(p.candidates) < maxCandidates {
-			p.candidates = append(p.candidates, candidate)
-		}
+		p.candidates = append(p.candidates, candidate)
 		return nil
 	}
 	p.addCandidate(candidate)
 	return nil
 }
 
-// maxCandidates bounds what a phone may send before its description; browsers
+// maxCandidates bounds what a phone may name beside each description; browsers
 // send about a dozen.
 const maxCandidates = 100
 

@@ -2,11 +2,14 @@ package signaling
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -17,6 +20,13 @@ type BridgeOptions struct {
 	// AllowOrigin decides which pages may connect; nil is SameOrigin. See
 	// RelayOptions.AllowOrigin.
 	AllowOrigin func(*http.Request) bool
+	// Authorize decides who of the phones may log in over there, and is asked before
+	// the relay is; its Grant.House means nothing here. Nil lets in everybody.
+	Authorize Authorize
+	// Key is the device key of this house's door: the relay elsewhere takes the
+	// bridge's word for phones where it knows that key. Nil: the phones' own words go
+	// through as they are.
+	Key ed25519.PrivateKey
 	// TLS is for a relay at a wss URL. Nil is Go's default.
 	TLS *tls.Config
 	// Limits for the phones' sockets, as the relay has them.
@@ -33,19 +43,33 @@ type BridgeOptions struct {
 type Bridge struct {
 	// Fixed after NewBridge.
 	url         string
+	host        string // of url
+	authorize   Authorize
+	key         ed25519.PrivateKey
 	allowOrigin func(*http.Request) bool
 	limits      Limits
 	log         *slog.Logger
 	dialer      websocket.Dialer
 	sockets     *sockets
+
+	// Guarded by mu.
+	mu     sync.Mutex
+	phones map[*passage]struct{} // those that are logged in
 }
 
 var _ http.Handler = (*Bridge)(nil)
 
 // NewBridge makes a bridge to the relay at a ws or wss URL.
-func NewBridge(url string, o BridgeOptions) (*Bridge, error) {
-	if err := checkURL(url); err != nil {
+func NewBridge(to string, o BridgeOptions) (*Bridge, error) {
+	if err := checkURL(to); err != nil {
 		return nil, err
+	}
+	u, err := url.Parse(to)
+	if err != nil {
+		return nil, err // checkURL has parsed it
+	}
+	if o.Authorize == nil {
+		o.Authorize = Open()
 	}
 	if o.AllowOrigin == nil {
 		o.AllowOrigin = SameOrigin
@@ -55,7 +79,7 @@ func NewBridge(url string, o BridgeOptions) (*Bridge, error) {
 	}
 	limits := o.Limits.withDefaults()
 	return &Bridge{
-		url: url, allowOrigin: o.AllowOrigin, limits: limits, log: o.Logger,
+		url: to, host: u.Host, authorize: o.Authorize, key: o.Key, phones: make(map[*passage]struct{}), allowOrigin: o.AllowOrigin, limits: limits, log: o.Logger,
 		dialer: dialer(o.TLS, o.Dial), sockets: newSockets(limits, o.Logger),
 	}, nil
 }
@@ -87,20 +111,22 @@ func (b *Bridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	limits := b.limits
 	limits.MaxMessage += overhead
-	b.sockets.start(near, release, func(phone *wire) { b.join(phone, newWire(far, limits)) })
+	login := Login{RemoteAddr: r.RemoteAddr, Header: r.Header, TLS: r.TLS != nil}
+	b.sockets.start(near, release, func(phone *wire) { b.join(login, phone, newWire(far, limits)) })
 }
 
 // join copies between a phone and the relay until one of them ends, which ends
 // the other the same way.
-func (b *Bridge) join(phone, relay *wire) {
+func (b *Bridge) join(login Login, phone, relay *wire) {
+	p := &passage{bridge: b, known: login, phone: phone, relay: relay}
+	defer b.forget(p)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		err := relay.run(copyTo(phone, relay))
+		err := relay.run(p.fromRelay)
 		phone.shut(sameEnd(err))
 	}()
 	gate := newBucket(b.limits)
-	forward := copyTo(relay, phone)
 	limit := func(size int) bool {
 		switch gate.take(size) {
 		case inTime:
@@ -116,7 +142,7 @@ func (b *Bridge) join(phone, relay *wire) {
 	phone.control = func() { limit(0) }
 	err := phone.run(func(data []byte, err error) {
 		if limit(len(data)) {
-			forward(data, err)
+			p.fromPhone(data, err)
 		}
 	})
 	relay.shut(sameEnd(err))
@@ -124,20 +150,6 @@ func (b *Bridge) join(phone, relay *wire) {
 	<-ended
 	cut.Stop()
 	b.log.Debug("signaling: bridge: connection ended", "why", err)
-}
-
-// copyTo gives what receives for one wire by sending on the other. Where the
-// other does not keep up, both end.
-func copyTo(to, from *wire) func([]byte, error) {
-	return func(data []byte, err error) {
-		if err != nil {
-			return // no text frame: neither end has use for it
-		}
-		if !to.push(&frame{data: data}) {
-			to.shut(tooSlow())
-			from.shut(tooSlow())
-		}
-	}
 }
 
 // sameEnd is how to end one side when the other ended with err. Codes that never

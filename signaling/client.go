@@ -2,6 +2,7 @@ package signaling
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -25,6 +26,9 @@ type ClientOptions struct {
 	URL string
 	// Name to log in with; see ValidName.
 	Name string
+	// Key is the device key by which the relay knows this client, and gives it its
+	// name at once when it comes back. A base relay doesn't ask for it. Default none.
+	Key ed25519.PrivateKey
 	// Credential proves to the relay that it is this client that comes back, so
 	// that it has its name at once. Default none: then the name is free only when
 	// the relay has noticed that the old connection is dead. A plain ws URL lets
@@ -54,6 +58,7 @@ type Client struct {
 	limits  Limits
 	dialer  websocket.Dialer
 	login   *frame
+	host    string // of the URL, as the relay sees it
 
 	// Guarded by mu.
 	mu   sync.Mutex
@@ -76,7 +81,14 @@ func NewClient(o ClientOptions) (*Client, error) {
 		o.Kind = KindPhone
 	}
 	login := Message{Type: TypeLogin, Name: name, Credential: o.Credential, Kind: o.Kind, Presence: o.Presence}
-	c := &Client{options: o, limits: o.Limits.withDefaults(), dialer: dialer(o.TLS, o.Dial), login: newFrame(login)}
+	if o.Key != nil {
+		login.Key = KeyText(o.Key.Public().(ed25519.PublicKey))
+	}
+	u, err := url.Parse(o.URL)
+	if err != nil {
+		return nil, err // checkURL has parsed it
+	}
+	c := &Client{options: o, limits: o.Limits.withDefaults(), dialer: dialer(o.TLS, o.Dial), login: newFrame(login), host: u.Host}
 	return c, nil
 }
 
@@ -194,9 +206,18 @@ func (s *clientSession) receive(data []byte, err error) {
 		s.handler.Message(m)
 	case !s.up && m.Type == TypeLogin && m.Success != nil:
 		s.replied(m)
+	case !s.up && m.Type == TypeChallenge && s.client.options.Key != nil:
+		s.challenged(m.Nonce)
 	case !s.up && m.Type == TypeError:
 		log.Warn("signaling: relay does not like the log-in", "error", m.Message, "code", m.Code)
 	}
+}
+
+// challenged logs in with the signature that the relay asks for.
+func (s *clientSession) challenged(nonce string) {
+	login := s.client.login.Message
+	login.Signature = sign(s.client.options.Key, s.client.host, nonce, login.Kind, login.Name)
+	s.wire.push(newFrame(login))
 }
 
 // replied handles the reply to the login.

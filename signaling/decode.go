@@ -24,6 +24,7 @@ func (m *Message) bindings() []binding {
 		{"reason", &m.Reason, 64}, {"by", &m.By, 256},
 		{"code", &m.Code, 64}, {"about", &m.About, 512}, {"message", &m.Message, 2048},
 		{"credential", &m.Credential, 4096}, {"kind", &m.Kind, 64}, {"presence", &m.Presence, 0},
+		{"key", &m.Key, 64}, {"nonce", &m.Nonce, 128}, {"signature", &m.Signature, 128},
 		{"present", &m.Present, 0}, {"here", &m.Here, 0}, {"iceServers", &m.ICEServers, 0},
 		{"camera", &m.Camera, 64}, {"microphone", &m.Microphone, 64}, {"speaker", &m.Speaker, 64},
 		{"button", &m.Button, 64},
@@ -119,6 +120,8 @@ func (m *Message) complete(raw map[string]json.RawMessage) *Error {
 		if _, reply := raw["success"]; !reply {
 			need = []string{"name"}
 		}
+	case TypeChallenge:
+		need = []string{"nonce"}
 	case TypeOffer, TypeAnswer, TypeCandidate:
 		need = []string{m.Type}
 	case TypePresence:
@@ -137,7 +140,7 @@ func (m *Message) complete(raw map[string]json.RawMessage) *Error {
 
 func knownType(t string) bool {
 	switch t {
-	case TypeLogin, TypeOffer, TypeAnswer, TypeCandidate, TypeLeave, TypeError, TypePresence, TypeAccept, TypePress, TypeStatus:
+	case TypeLogin, TypeChallenge, TypeOffer, TypeAnswer, TypeCandidate, TypeLeave, TypeError, TypePresence, TypeAccept, TypePress, TypeStatus:
 		return true
 	}
 	return false

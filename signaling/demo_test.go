@@ -92,9 +92,9 @@ func TestClientAtDemoRelayComesBack(t *testing.T) {
 func TestClientAtSomethingElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newPipes()
-		mute := NewRelay(RelayOptions{Logger: quiet(), Authorize: func(ctx context.Context, _ Login) error {
+		mute := NewRelay(RelayOptions{Logger: quiet(), Authorize: func(ctx context.Context, _ Login) (Grant, error) {
 			<-ctx.Done()
-			return ctx.Err()
+			return Grant{}, ctx.Err()
 		}})
 		n.serve(t, mute)
 		background(t, mute.Run)

@@ -51,7 +51,7 @@ func TestProtocolWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := []string{
-		TypeLogin, TypeOffer, TypeAnswer, TypeCandidate, TypeLeave, TypeError, TypePresence, TypeAccept, TypePress, TypeStatus,
+		TypeLogin, TypeOffer, TypeAnswer, TypeCandidate, TypeLeave, TypeError, TypePresence, TypeAccept, TypePress, TypeStatus, TypeChallenge,
 		ReasonHangup, ReasonDeclined, ReasonAnswered, ReasonMissed, ReasonGone, ReasonBusy, ReasonRevoked, ReasonShutdown,
 		ReasonFailed, ReasonTaken, ReasonInvalidName, ReasonReserved, ReasonDenied, ReasonFull,
 		CodeBadJSON, CodeMissingField, CodeWrongType, CodeBadValue, CodeUnknownType, CodeNotLoggedIn, CodeAlreadyLoggedIn,

@@ -24,12 +24,12 @@ func TestLoginReplies(t *testing.T) {
 		other := connect(t, n)
 		other.send(golden(t, "login-base"))
 		other.expect(golden(t, "login-refused"))
-		if got := fmt.Sprint(r.Here()); got != "[{anna phone} {bert phone} {doorbell door}]" {
+		if got := fmt.Sprint(r.Here("")); got != "[{anna phone} {bert phone} {doorbell door}]" {
 			t.Errorf("Here() = %s", got)
 		}
 	})
 	in(t, RelayOptions{}, func(t *testing.T, n *network, r *Relay) {
-		if here := r.Here(); here == nil || len(here) != 0 {
+		if here := r.Here(""); here == nil || len(here) != 0 {
 			t.Errorf("Here() = %#v", here)
 		}
 		anna := connect(t, n)
@@ -58,15 +58,15 @@ func TestLoginRefusals(t *testing.T) {
 
 func TestAuthorize(t *testing.T) {
 	var seen []Login
-	policy := func(_ context.Context, l Login) error {
+	policy := func(_ context.Context, l Login) (Grant, error) {
 		seen = append(seen, l)
 		switch l.Name {
 		case "full":
-			return fmt.Errorf("wrapped: %w", &Refusal{Reason: ReasonFull, Message: "five are enough"})
+			return Grant{}, fmt.Errorf("wrapped: %w", &Refusal{Reason: ReasonFull, Message: "five are enough"})
 		case "broken":
-			return errors.New("database is locked")
+			return Grant{}, errors.New("database is locked")
 		}
-		return nil
+		return Grant{}, nil
 	}
 	in(t, RelayOptions{Authorize: policy}, func(t *testing.T, n *network, r *Relay) {
 		p := connect(t, n)
@@ -141,23 +141,23 @@ func TestTakeover(t *testing.T) {
 // taken for its successor's.
 func TestReplacedIsMute(t *testing.T) {
 	in(t, RelayOptions{}, func(t *testing.T, n *network, r *Relay) {
-		old := &member{Peer: Peer{Name: "anna"}, out: newOutbox(Limits{}.withDefaults()), proof: new([32]byte)}
-		if refusal := r.registry.login(old, Message{Type: TypeLogin}); refusal != nil {
+		old := &member{Peer: Peer{Name: "anna"}, out: newOutbox(Limits{}.withDefaults()), known: true}
+		if refusal := r.houses.of("").login(old, Message{Type: TypeLogin}, nil); refusal != nil {
 			t.Fatal(refusal)
 		}
 		bert := join(t, n, "bert", "")
 		next := *old
 		next.out = newOutbox(Limits{}.withDefaults())
-		if refusal := r.registry.login(&next, Message{Type: TypeLogin}); refusal != nil {
+		if refusal := r.houses.of("").login(&next, Message{Type: TypeLogin}, nil); refusal != nil {
 			t.Fatal(refusal)
 		}
 		m := Message{Type: TypeOffer, Name: "bert"}
-		if e := r.registry.pass(old, "bert", m, newFrame(m)); e == nil || e.Code != CodeNotLoggedIn {
+		if e := r.houses.of("").pass(old, "bert", m, newFrame(m)); e == nil || e.Code != CodeNotLoggedIn {
 			t.Errorf("replaced connection: %v", e)
 		}
-		r.registry.logout(old)
-		if len(r.Here()) != 2 {
-			t.Errorf("the old one's end took its successor out: %v", r.Here())
+		r.houses.of("").logout(old)
+		if len(r.Here("")) != 2 {
+			t.Errorf("the old one's end took its successor out: %v", r.Here(""))
 		}
 		bert.nothing()
 	})

@@ -13,6 +13,7 @@ import (
 // The types of messages; PROTOCOL.md has a section about each.
 const (
 	TypeLogin     = "login"
+	TypeChallenge = "challenge"
 	TypeOffer     = "offer"
 	TypeAnswer    = "answer"
 	TypeCandidate = "candidate"
@@ -85,6 +86,9 @@ type Message struct {
 	Message string `json:"message,omitempty"` // text for the log or a person
 
 	Credential string      `json:"credential,omitempty"` // login: proves that this is the same client as before
+	Key        string      `json:"key,omitempty"`        // login: the device key, as KeyText writes it
+	Nonce      string      `json:"nonce,omitempty"`      // challenge: what the device key is to sign
+	Signature  string      `json:"signature,omitempty"`  // login: proves the key; see Sign
 	Kind       string      `json:"kind,omitempty"`       // login, presence: KindDoor or KindPhone
 	Presence   bool        `json:"presence,omitempty"`   // login: asks for presence messages
 	Present    *bool       `json:"present,omitempty"`    // presence: came (true) or went (false)

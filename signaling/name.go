@@ -44,8 +44,8 @@ func printable(r rune) bool {
 	return unicode.IsPrint(r) && r != utf8.RuneError && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-// likeName tells whether a person would take two names for the same: they differ
+// LikeName tells whether a person would take two names for the same: they differ
 // in case or in the width of the letters only.
-func likeName(a, b string) bool {
+func LikeName(a, b string) bool {
 	return strings.EqualFold(norm.NFKC.String(a), norm.NFKC.String(b))
 }

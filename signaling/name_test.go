@@ -46,8 +46,8 @@ func TestLikeName(t *testing.T) {
 		{"doorbell", "ｄｏｏｒｂｅｌｌ", true},
 		{"doorbell", "doorbell2", false},
 	} {
-		if likeName(tt.a, tt.b) != tt.like {
-			t.Errorf("likeName(%q, %q) = %v", tt.a, tt.b, !tt.like)
+		if LikeName(tt.a, tt.b) != tt.like {
+			t.Errorf("LikeName(%q, %q) = %v", tt.a, tt.b, !tt.like)
 		}
 	}
 }

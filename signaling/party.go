@@ -16,10 +16,12 @@ type party struct {
 	// Fixed.
 	relay *Relay
 	out   outlet
-	login Login // what is known before the log-in: address, header, local
+	login Login  // what is known before the log-in: address, header, local
+	nonce string // of the challenge that this end is to sign; empty for none
 
 	// Set by a successful login, before which only one goroutine has the party.
 	member *member
+	house  *registry // whose member it is
 }
 
 // handle does what one message asks for, or tells why not.
@@ -55,7 +57,7 @@ func (p *party) reply(m Message) {
 // logOut takes this end out of the relay; others hear of it.
 func (p *party) logOut() {
 	if p.member != nil {
-		p.relay.registry.logout(p.member)
+		p.house.logout(p.member)
 	}
 }
 
@@ -64,9 +66,12 @@ func (p *party) logIn(ctx context.Context, m Message) *Error {
 		return &Error{Code: CodeAlreadyLoggedIn, About: m.Type, Name: clip(m.Name),
 			Message: "login: you are logged in already, as " + p.member.Name}
 	}
-	who, err := p.enter(ctx, m)
+	if m.Key != "" && m.Signature == "" {
+		p.challenge()
+		return nil
+	}
+	err := p.enter(ctx, m)
 	if err == nil {
-		p.member = who
 		return nil
 	}
 	var refusal *Refusal
@@ -82,35 +87,40 @@ func (p *party) logIn(ctx context.Context, m Message) *Error {
 
 // enter asks the policy and then the registry, which sends the reply if this
 // end may come in.
-func (p *party) enter(ctx context.Context, m Message) (*member, error) {
+func (p *party) enter(ctx context.Context, m Message) error {
 	name, err := ValidName(m.Name)
 	if err != nil {
-		return nil, &Refusal{Reason: ReasonInvalidName, Message: err.Error()}
+		return &Refusal{Reason: ReasonInvalidName, Message: err.Error()}
 	}
 	login := p.login
 	login.Name, login.Credential, login.Kind = name, m.Credential, m.Kind
 	if login.Kind == "" {
 		login.Kind = KindPhone
 	}
+	if login.Key, err = p.prove(m, login.Kind); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, authorizeTimeout)
 	defer cancel()
-	if err := p.relay.authorize(ctx, login); err != nil {
-		return nil, err
+	grant, err := p.relay.authorize(ctx, login)
+	if err != nil {
+		return err
 	}
 	who := &member{
 		Peer:     Peer{Name: name, Kind: login.Kind},
 		presence: m.Presence, addr: login.RemoteAddr, out: p.out,
 	}
-	if m.Credential != "" {
-		sum := sha256.Sum256([]byte(m.Credential))
-		who.proof = &sum
+	if grant.Client != "" {
+		who.client, who.known = sha256.Sum256([]byte(grant.Client)), true
 	}
 	yes := true
 	reply := Message{Type: TypeLogin, Name: name, Success: &yes, ICEServers: p.relay.iceServers}
-	if refusal := p.relay.registry.login(who, reply); refusal != nil {
-		return nil, refusal
+	house := p.relay.houses.of(grant.House)
+	if refusal := house.login(who, reply, grant.Still); refusal != nil {
+		return refusal
 	}
-	return who, nil
+	p.member, p.house = who, house
+	return nil
 }
 
 // pass relays a message to whom it names. The sender is filled in here: what the
@@ -129,7 +139,7 @@ func (p *party) pass(m Message) *Error {
 	if to == p.member.Name {
 		return &Error{Code: CodeBadValue, About: m.Type, Name: to, Message: m.Type + ": that is your own name"}
 	}
-	return p.relay.registry.pass(p.member, to, m, newFrame(relayed(m, p.member.Name)))
+	return p.house.pass(p.member, to, m, newFrame(relayed(m, p.member.Name)))
 }
 
 // relayed is m as it goes out to the one it is for: with the sender's name, and

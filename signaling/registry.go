@@ -21,15 +21,16 @@ type member struct {
 	// Fixed.
 	Peer
 	presence bool
-	proof    *[sha256.Size]byte // of the credential; nil without one
-	addr     string             // for the log
+	client   [sha256.Size]byte // hash of Grant.Client, which may hold a secret
+	known    bool              // whether it has one
+	addr     string            // for the log
 	out      outlet
 }
 
 // sameClient tells whether two members proved to be the same client. Those
 // without a credential proved nothing.
 func (m *member) sameClient(other *member) bool {
-	return m.proof != nil && other.proof != nil && subtle.ConstantTimeCompare(m.proof[:], other.proof[:]) == 1
+	return m.known && other.known && subtle.ConstantTimeCompare(m.client[:], other.client[:]) == 1
 }
 
 // registry knows who is here and which offers stand. What it sends it puts into
@@ -51,14 +52,17 @@ func newRegistry(maxCalls int, log *slog.Logger) *registry {
 	return &registry{log: log, maxCalls: maxCalls, members: make(map[string]*member), pairs: newPairs()}
 }
 
-// login lets m in and sends it reply, completed with who is here. The same
-// client is let in although its name is taken: the older connection ends, and
-// nobody else hears of it.
-func (g *registry) login(m *member, reply Message) *Refusal {
+// login lets m in, if still says so, and sends it reply, completed with who is
+// here. The same client is let in although its name is taken: the older connection
+// ends, and nobody else hears of it.
+func (g *registry) login(m *member, reply Message, still func() bool) *Refusal {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
 		return &Refusal{Reason: ReasonBusy, Message: "the relay is stopping"}
+	}
+	if still != nil && !still() {
+		return &Refusal{Reason: ReasonDenied, Message: "this phone may no longer come in"}
 	}
 	old := g.members[m.Name]
 	if old != nil && !m.sameClient(old) {
@@ -116,6 +120,30 @@ func (g *registry) pass(from *member, to string, m Message, f *frame) *Error {
 	g.send(peer, f)
 	g.settle()
 	return nil
+}
+
+// expel ends the connection of a client, and tells its partners and the doors.
+func (g *registry) expel(client, name string) {
+	sum := sha256.Sum256([]byte(client))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m := g.members[name]; m != nil && m.known && m.client == sum {
+		for _, s := range g.pairs.drop(name) {
+			g.send(m, newFrame(Message{Type: TypeLeave, Name: s.other, Call: s.call, Reason: ReasonRevoked}))
+			if peer := g.members[s.other]; peer != nil && peer.Kind != KindDoor {
+				g.send(peer, newFrame(Message{Type: TypeLeave, Name: name, Call: s.call, Reason: ReasonRevoked}))
+			}
+		}
+		g.log.Info("signaling: expelled", "name", name, "addr", m.addr)
+		m.out.shut(closure{code: CloseRevoked, text: "revoked", flush: true})
+		g.remove(m)
+	}
+	for _, m := range g.members {
+		if m.Kind == KindDoor && m.Name != name {
+			g.send(m, newFrame(Message{Type: TypeLeave, Name: name, Reason: ReasonRevoked}))
+		}
+	}
+	g.settle()
 }
 
 // here lists who is logged in, by name.

@@ -15,28 +15,57 @@ type Login struct {
 	Name       string // valid, as ValidName gives it
 	Credential string // as sent; empty without one
 	Kind       string // KindDoor or KindPhone
+	// Key is the device key that the client proved to hold (Ed25519, base64 as
+	// KeyText writes it); empty without one.
+	Key        string
 	RemoteAddr string // host:port; "local" in the same process
 	// Header is that of the request that opened the WebSocket; nil in the same process.
 	Header http.Header
+	TLS    bool // the WebSocket came over TLS
 	Local  bool // in the same process
+
+	host string // that the request named; what a device key signs is for it alone
 }
 
-// Authorize decides who may log in under which name: nil lets it in, and a
-// *Refusal says why not. Whatever it answers, a name that is taken stays taken.
-// It is called from many goroutines and may take 10 s; ctx ends then and when
-// the relay stops.
-type Authorize func(ctx context.Context, l Login) error
+// Authorize decides who may log in under which name, and as what; a *Refusal
+// says why not. Whatever it answers, a name that is taken stays taken, unless it
+// is the same client's. It is called from many goroutines and may take 10 s; ctx
+// ends then and when the relay stops.
+type Authorize func(ctx context.Context, l Login) (Grant, error)
+
+// Grant is what somebody is let in as. The zero Grant is a stranger in the only
+// house.
+type Grant struct {
+	// Client names the client for good: who logs in as the same client takes the
+	// name over from its older connection. Empty: a client that can't be told from
+	// others, which takes nothing over.
+	Client string
+	// House is whose relay it is where one serves several households: nobody sees
+	// or reaches anybody of another. Empty is a house too.
+	House string
+	// Still tells, at the moment of the log-in, whether the grant holds: it may have
+	// ended since Authorize looked, and Expel can't find who isn't in yet. It must
+	// not block. Nil: it holds.
+	Still func() bool
+}
 
 // Open is the policy that lets anybody in under any name but the reserved ones
-// and those that look the same, which only a Local may use.
+// and those that look the same, which only a Local may use. A client is known by
+// the device key that it proved to hold, else by the credential that it sent.
 func Open(reserved ...string) Authorize {
 	reserved = slices.Clone(reserved)
-	return func(_ context.Context, l Login) error {
-		like := func(name string) bool { return likeName(name, l.Name) }
+	return func(_ context.Context, l Login) (Grant, error) {
+		like := func(name string) bool { return LikeName(name, l.Name) }
 		if !l.Local && slices.ContainsFunc(reserved, like) {
-			return &Refusal{Reason: ReasonReserved, Message: "that name is kept for the doorbell itself"}
+			return Grant{}, &Refusal{Reason: ReasonReserved, Message: "that name is kept for the doorbell itself"}
 		}
-		return nil
+		switch {
+		case l.Key != "":
+			return Grant{Client: "key " + l.Key}, nil
+		case l.Credential != "":
+			return Grant{Client: "credential " + l.Credential}, nil
+		}
+		return Grant{}, nil
 	}
 }
 
@@ -68,7 +97,7 @@ type Relay struct {
 	limits      Limits
 	log         *slog.Logger
 	sockets     *sockets
-	registry    *registry
+	houses      *houses
 	// ctx ends when Run's does: it is for those whom a handler lets in.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -92,16 +121,16 @@ func NewRelay(o RelayOptions) *Relay {
 		limits: o.Limits.withDefaults(), log: o.Logger,
 	}
 	r.sockets = newSockets(r.limits, r.log)
-	r.registry = newRegistry(r.limits.MaxCalls, r.log)
+	r.houses = newHouses(r.limits.MaxCalls, r.log)
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	return r
 }
 
-func localOnly(_ context.Context, l Login) error {
+func localOnly(_ context.Context, l Login) (Grant, error) {
 	if l.Local {
-		return nil
+		return Grant{}, nil
 	}
-	return &Refusal{Reason: ReasonDenied, Message: "nobody may log in here from outside"}
+	return Grant{}, &Refusal{Reason: ReasonDenied, Message: "nobody may log in here from outside"}
 }
 
 // Run blocks until ctx ends; then it ends all sockets with close code 1001,
@@ -110,12 +139,18 @@ func localOnly(_ context.Context, l Login) error {
 func (r *Relay) Run(ctx context.Context) error {
 	return r.sockets.run(ctx, func() {
 		r.cancel()
-		r.registry.close()
+		r.houses.close()
 	})
 }
 
-// Here lists who is logged in, ordered by name. It is never nil.
-func (r *Relay) Here() []Peer { return r.registry.here() }
+// Here lists who of a house is logged in, ordered by name. It is never nil.
+func (r *Relay) Here(house string) []Peer { return r.houses.of(house).here() }
+
+// Expel ends what a client whose right has ended still has: its connection, with
+// close code CloseRevoked after a leave for each of its calls, and its calls. The
+// doors of the house are told in any case, by the name that it had: a call goes on
+// without a relay otherwise.
+func (r *Relay) Expel(house, client, name string) { r.houses.of(house).expel(client, name) }
 
 // ServeHTTP takes a WebSocket in. Any other request is told 426 and a sentence.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -142,7 +177,7 @@ func (r *Relay) accept(w http.ResponseWriter, req *http.Request, allow func(*htt
 		release()
 		return
 	}
-	login := Login{RemoteAddr: req.RemoteAddr, Header: req.Header}
+	login := Login{RemoteAddr: req.RemoteAddr, Header: req.Header, TLS: req.TLS != nil, host: req.Host}
 	r.sockets.start(conn, release, func(w *wire) { r.serve(w, login) })
 }
 

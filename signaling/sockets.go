@@ -56,14 +56,15 @@ func newSockets(l Limits, log *slog.Logger) *sockets {
 func AnyOrigin(*http.Request) bool { return true }
 
 // SameOrigin is the AllowOrigin used where none is set: programs, which send no
-// Origin, and pages that came from this very host and port.
+// Origin, and pages that came from this very host and port; where this is HTTPS, not
+// by plain HTTP, since anybody on the way can have written those.
 func SameOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return true
 	}
 	u, err := url.Parse(origin)
-	return err == nil && strings.EqualFold(u.Host, r.Host)
+	return err == nil && strings.EqualFold(u.Host, r.Host) && (r.TLS == nil || u.Scheme == "https")
 }
 
 // admit checks a request before its upgrade, and answers it if it is refused.

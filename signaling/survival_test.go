@@ -145,7 +145,7 @@ func TestSlowReaders(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if here := r.Here(); len(here) > 2 {
+		if here := r.Here(""); len(here) > 2 {
 			t.Errorf("those who do not read are still here: %v", here)
 		}
 	})

@@ -13,6 +13,10 @@ import (
 // back by itself.
 const CloseReplaced = 4001
 
+// CloseRevoked ends the socket of a client that may no longer log in. It must not
+// come back by itself either.
+const CloseRevoked = 4003
+
 // closeGrace is how long the other end may take to answer a close frame.
 const closeGrace = 2 * time.Second
 

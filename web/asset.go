@@ -6,11 +6,11 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -81,13 +81,20 @@ func loadPage() (map[string]*asset, error) {
 	return files, nil
 }
 
-// newSettingsAsset makes /settings.json.
-func newSettingsAsset(settings Settings) (*asset, error) {
-	data, err := json.Marshal(settings)
-	if err != nil {
-		return nil, err
+// mention finds file names in a text: those of modules that it imports, styles, pictures and so on.
+var mention = regexp.MustCompile(`[\w./-]+\.(?:js|css|svg|png|webmanifest)\b`)
+
+// reach makes a file, and all that it names, directly or not, something that strangers get. None of it is a secret; it is what
+// the pages for strangers are made of.
+func (s *site) reach(name string) {
+	file := s.files[name]
+	if file == nil || s.public[name] {
+		return
 	}
-	return newAsset("application/json", append(data, '\n'))
+	s.public[name] = true
+	for _, other := range mention.FindAllString(string(file.plain), -1) {
+		s.reach(path.Join(path.Dir(name), other))
+	}
 }
 
 // newAsset hashes and zips data once.

@@ -25,10 +25,14 @@ func setSecurityHeaders(h http.Header, host string) {
 
 // contentSecurityPolicy lets the page load from its own server only. Safari before 15.4 doesn't take 'self' for the WebSocket of
 // the same host (WebKit bug 201591), so that is named as well; a Host that isn't plainly one is left out.
-func contentSecurityPolicy(host string) string {
+// further are other origins that it may speak to.
+func contentSecurityPolicy(host string, further ...string) string {
 	connect := "'self'"
 	if isPlainHost(host) {
 		connect += " ws://" + host + " wss://" + host
+	}
+	for _, origin := range further {
+		connect += " " + origin
 	}
 	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; connect-src " +
 		connect + "; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"

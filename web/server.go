@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 // Limits of a connection to the server. A page's request has about 1 kB of headers.
 const (
 	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second // bodies are tiny
 	writeTimeout      = 30 * time.Second // ends where the relay takes a connection over for a WebSocket
 	idleTimeout       = 60 * time.Second
 	maxHeaderBytes    = 16 << 10
@@ -27,6 +29,9 @@ type Server struct {
 
 	// Listener to serve on; Run closes it. Nil listens on Address.
 	Listener net.Listener
+
+	// TLS makes it HTTPS. Nil: plain HTTP.
+	TLS *tls.Config
 
 	// Address to listen on, as host:port. Default 127.0.0.1:8080.
 	Address string
@@ -55,15 +60,23 @@ func (s Server) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler:           s.Handler,
 		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		TLSConfig:         s.TLS,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
-	logger.Info("page is served", "address", listener.Addr().String())
+	logger.Info("page is served", "address", listener.Addr().String(), "tls", s.TLS != nil)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() {
+		if s.TLS != nil {
+			served <- server.ServeTLS(limit(listener), "", "")
+			return
+		}
+		served <- server.Serve(limit(listener))
+	}()
 	select {
 	case err := <-served:
 		return fmt.Errorf("page: serve on %s: %w", listener.Addr(), err)

@@ -37,7 +37,7 @@ func client() *http.Client {
 }
 
 func TestServerServesAndStops(t *testing.T) {
-	address, stop := start(t, newSite(t, nil), 0)
+	address, stop := start(t, newSite(t), 0)
 	answer, err := client().Get("http://" + address + "/healthz")
 	if err != nil {
 		t.Fatal(err)

@@ -3,28 +3,33 @@ package web
 import (
 	"compress/gzip"
 	"encoding/json"
-	"errors"
 	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 )
 
-// newSite returns the handler with a relay that answers "relay" and the path.
-func newSite(t *testing.T, admit Admit) http.Handler {
+// newSite returns the handler, which lets everybody in, with a relay that answers "relay" and the path.
+func newSite(t *testing.T) http.Handler {
 	t.Helper()
-	relay := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusUpgradeRequired)
-		_, _ = io.WriteString(w, "relay "+r.URL.Path)
+	handler, err := NewHandler(Options{
+		Relay: relay, Settings: Settings{Door: "doorbell", Open: true, Version: "1.2.3"},
+		Open:  func(netip.Addr) bool { return true },
+		Hosts: func(host string) bool { return host == "door.example" },
 	})
-	handler, err := NewHandler(Options{Relay: relay, Settings: Settings{Door: "doorbell", Open: true, Version: "1.2.3"}, Admit: admit})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return handler
 }
+
+var relay = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	w.WriteHeader(http.StatusUpgradeRequired)
+	_, _ = io.WriteString(w, "relay "+r.URL.Path)
+})
 
 // ask sends one request with headers given as name, value, name, value.
 func ask(handler http.Handler, method, path string, headers ...string) *httptest.ResponseRecorder {
@@ -38,7 +43,7 @@ func ask(handler http.Handler, method, path string, headers ...string) *httptest
 }
 
 func TestAnswers(t *testing.T) {
-	handler := newSite(t, nil)
+	handler := newSite(t)
 	upgrade := []string{"Connection", "keep-alive, Upgrade", "Upgrade", "websocket"}
 	tests := []struct {
 		method, path string
@@ -60,11 +65,11 @@ func TestAnswers(t *testing.T) {
 		{"HEAD", "/", nil, 200, "text/html; charset=utf-8", ""},
 		{"GET", "/nothing", nil, 404, "text/plain; charset=utf-8", "Not found"},
 		{"GET", "/lang/", nil, 404, "text/plain; charset=utf-8", "Not found"},
-		{"GET", "/../web.go", nil, 404, "text/plain; charset=utf-8", "Not found"},
+		{"GET", "/../web.go", nil, 307, "text/html; charset=utf-8", `"/web.go"`},
+		{"GET", "/web.go", nil, 404, "text/plain; charset=utf-8", "Not found"},
 		{"POST", "/nothing", nil, 404, "text/plain; charset=utf-8", "Not found"},
 		{"POST", "/", nil, 405, "text/plain; charset=utf-8", "GET or HEAD"},
-		{"DELETE", "/settings.json", nil, 405, "text/plain; charset=utf-8", "GET or HEAD"},
-		{"PUT", "/healthz", nil, 405, "text/plain; charset=utf-8", "GET or HEAD"},
+		{"DELETE", "/style.css", nil, 405, "text/plain; charset=utf-8", "GET or HEAD"},
 		{"GET", "/", upgrade, 426, "", "relay /"},
 		{"GET", "/ws", upgrade, 426, "", "relay /ws"},
 		{"GET", "/ws", nil, 426, "", "relay /ws"},
@@ -92,7 +97,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestNoRelay(t *testing.T) {
-	handler, err := NewHandler(Options{})
+	handler, err := NewHandler(Options{Open: func(netip.Addr) bool { return true }, Hosts: func(string) bool { return true }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +107,7 @@ func TestNoRelay(t *testing.T) {
 }
 
 func TestSettingsAreJSON(t *testing.T) {
-	handler := newSite(t, nil)
+	handler := newSite(t)
 	var got Settings
 	if err := json.Unmarshal(ask(handler, "GET", "/settings.json").Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
@@ -113,7 +118,7 @@ func TestSettingsAreJSON(t *testing.T) {
 }
 
 func TestTagsAndGzip(t *testing.T) {
-	handler := newSite(t, nil)
+	handler := newSite(t)
 	plain := ask(handler, "GET", "/main.js")
 	zipped := ask(handler, "GET", "/main.js", "Accept-Encoding", "br, gzip")
 	if plain.Header().Get("Content-Encoding") != "" || zipped.Header().Get("Content-Encoding") != "gzip" {
@@ -159,35 +164,6 @@ func TestAcceptsGzip(t *testing.T) {
 		if got := acceptsGzip([]string{accept}); got != want {
 			t.Errorf("%q: %v", accept, got)
 		}
-	}
-}
-
-func TestAdmit(t *testing.T) {
-	tests := []struct {
-		name   string
-		err    error
-		status int
-		text   string
-	}{
-		{"nobody's business", errors.New("secret cause"), 403, "Forbidden"},
-		{"with words", &Refused{Message: "Ask the owner."}, 403, "Ask the owner."},
-		{"with a status", &Refused{Status: http.StatusMisdirectedRequest, Message: "Wrong host."}, 421, "Wrong host."},
-		{"yes", nil, 200, ""},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			handler := newSite(t, func(*http.Request) error { return test.err })
-			for _, path := range []string{"/", "/ws", "/healthz", "/nothing"} {
-				got := ask(handler, "GET", path)
-				if test.err != nil && (got.Code != test.status || !strings.Contains(got.Body.String(), test.text)) {
-					t.Errorf("%s: %d %q", path, got.Code, got.Body)
-				}
-				if strings.Contains(got.Body.String(), "secret") {
-					t.Errorf("%s tells the cause", path)
-				}
-				checkSecurityHeaders(t, got.Header())
-			}
-		})
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // measured is the camera of these figures: what a door sends by default.
-const measured = `
+const measured = trial + `
 listen: 127.0.0.1:0
 camera: {source: sim, width: 1280, height: 720, frame_rate: 30, keep_open: %t}
 microphone: sim

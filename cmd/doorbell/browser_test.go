@@ -47,8 +47,16 @@ func startBrowser(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.C
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}))
 	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil {
-		t.Fatalf("starting Chromium: %v", err)
+	started := make(chan error, 1) // not a context with a limit: the browser would end with it
+	go func() { started <- chromedp.Do(ctx, chromedp.Navigate("about:blank")) }()
+	select {
+	case err := <-started:
+		if err != nil {
+			t.Fatalf("starting Chromium: %v", err)
+		}
+	case <-time.After(time.Minute):
+		cancel()
+		t.Fatalf("Chromium has not started within a minute: %v", <-started)
 	}
 	return ctx
 }

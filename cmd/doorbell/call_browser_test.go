@@ -71,7 +71,7 @@ func TestBrowserReloadWhileRinging(t *testing.T) {
 // works after it.
 func TestBrowserRelayRestart(t *testing.T) {
 	port := freePort(t)
-	relay := start(t, fmt.Sprintf("listen: 127.0.0.1:%d\n", port), "relay")
+	relay := start(t, trial+fmt.Sprintf("listen: 127.0.0.1:%d\n", port), "relay")
 	relay.wait("the relay", func() bool {
 		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
@@ -125,7 +125,7 @@ func TestBrowserDoorRestart(t *testing.T) {
 // elsewhere: there is no other difference.
 func TestBrowserBridge(t *testing.T) {
 	port := freePort(t)
-	start(t, fmt.Sprintf("listen: 127.0.0.1:%d\n", port), "relay")
+	start(t, trial+fmt.Sprintf("listen: 127.0.0.1:%d\n", port), "relay")
 	door := start(t, simulated+fmt.Sprintf("signaling: {url: 'ws://127.0.0.1:%d/ws'}\n", port))
 	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
 	anna.login()
@@ -206,7 +206,7 @@ func TestBrowserBaseClient(t *testing.T) {
 // TestBrowserInsecure opens the page under a name over plain HTTP, where
 // browsers give no microphone: one sees and hears, and is told why not to talk.
 func TestBrowserInsecure(t *testing.T) {
-	door := start(t, simulated)
+	door := start(t, simulated+"hosts: [door.test]\n")
 	chrome := startBrowser(t, chromedp.Flag("host-resolver-rules", "MAP door.test 127.0.0.1"))
 	page := strings.Replace(door.status().Page, "localhost", "door.test", 1)
 	anna := openPhone(t, chrome, page, "anna")

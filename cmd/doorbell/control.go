@@ -93,6 +93,10 @@ func serveControl(ctx context.Context, listener net.Listener, handler http.Handl
 // control is what can be asked of the running appliance.
 func (p *program) control() http.Handler {
 	mux := http.NewServeMux()
+	p.controlAccess(mux)
+	if p.door == nil {
+		return mux
+	}
 	mux.HandleFunc("POST /press", func(w http.ResponseWriter, _ *http.Request) {
 		p.press()
 		w.WriteHeader(http.StatusNoContent)
@@ -131,6 +135,10 @@ type status struct {
 	Version string `json:"version"`
 	Name    string `json:"name"`
 	Page    string `json:"page"`
+	// Plain is where plain HTTP is served, for this machine and to begin with. Secure
+	// lists where HTTPS is, the best first.
+	Plain  string   `json:"plain"`
+	Secure []string `json:"secure"`
 	// Relay is the relay elsewhere that the door logs in to; empty for its own.
 	Relay string `json:"relay,omitempty"`
 	// Here lists who is logged in to the own relay.
@@ -147,15 +155,18 @@ func (p *program) status(ctx context.Context) (status, error) {
 	defer cancel()
 	door, err := p.door.Status(ctx)
 	s := status{
-		Version: versionOf(), Name: p.config.Name, Page: p.pageURL(), Relay: p.config.Signaling.URL,
+		Version: versionOf(), Name: p.config.Name, Page: p.pageURL(), Plain: p.identity.entry(), Secure: append([]string{}, p.identity.sites()...), Relay: p.config.Signaling.URL,
 		Door: door, Devices: p.devices.status(), Here: []signaling.Peer{},
 		Goroutines: runtime.NumGoroutine(),
 	}
 	if p.relay != nil {
-		s.Here = slices.Concat(s.Here, p.relay.Here())
+		s.Here = slices.Concat(s.Here, p.relay.Here(""))
 	}
 	return s, err
 }
+
+// errNotRunning says that nobody answers at the control socket.
+var errNotRunning = errors.New("no doorbell is running here")
 
 // ask sends one request to the running appliance.
 func (e *environment) ask(method, what string, into any) error {
@@ -176,7 +187,7 @@ func (e *environment) ask(method, what string, into any) error {
 	response, err := client.Do(request)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no doorbell is running here (%s): start it with `doorbell run`, or name its socket with --control", path)
+		return fmt.Errorf("%w (%s): start it with `doorbell run`, or name its socket with --control", errNotRunning, path)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("this user may not control the doorbell (%s): use sudo, or the user that runs it", path)
 	case err != nil:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -67,7 +66,10 @@ func examine(ctx context.Context, config configs.Config, running bool) []finding
 		examineEcho(ctx, config, running),
 		examineLine("button", config.Button.Source),
 		examineLine("light", config.Light.Source),
-		examinePort("page", config.Listen, running),
+		examinePort(ctx, "page", config.Listen, 80, 8080, running),
+		examinePort(ctx, "https", config.TLS.Listen, 443, 8443, running),
+		examineCertificate(config),
+		examineAccess(config),
 		examineMedia(config.ICE, running),
 	}
 }
@@ -217,20 +219,6 @@ func examineLine(what, source string) finding {
 		return f
 	}
 	f.detail = line.ID()
-	return f
-}
-
-func examinePort(what, address string, running bool) finding {
-	f := finding{what: what, detail: address}
-	if running {
-		return f
-	}
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		f.problem = fmt.Errorf("%w (another program has it: stop that one, or set listen to another port)", err)
-		return f
-	}
-	_ = listener.Close()
 	return f
 }
 

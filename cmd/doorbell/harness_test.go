@@ -58,9 +58,17 @@ func TestMain(m *testing.M) {
 	}))
 }
 
+// trial is the part of a configuration that lets everybody on this machine in, over
+// plain HTTP, for tests that are about something else.
+const trial = `
+access: open
+tls: {listen: none}
+local_name: ""
+`
+
 // simulated is the configuration of these tests: everything simulated, any port,
 // pictures small enough for a busy machine.
-const simulated = `
+const simulated = trial + `
 listen: 127.0.0.1:0
 camera: {source: sim, width: 640, height: 360, frame_rate: 15}
 microphone: sim
@@ -77,6 +85,7 @@ type process struct {
 	dir     string
 	config  string
 	control string
+	within  []string // a command that runs the program somewhere else: ip netns exec, say
 	cmd     *exec.Cmd
 	log     *logBuffer
 	exited  chan error
@@ -103,13 +112,20 @@ func (b *logBuffer) String() string {
 // start runs the program with that configuration until the test ends.
 func start(t testing.TB, config string, args ...string) *process {
 	t.Helper()
+	p := prepare(t, config)
+	p.launch(args...)
+	t.Cleanup(p.stop)
+	return p
+}
+
+// prepare writes the configuration for a process that is to be launched.
+func prepare(t testing.TB, config string) *process {
+	t.Helper()
 	dir := t.TempDir()
 	p := &process{t: t, dir: dir, config: filepath.Join(dir, "doorbell.yaml"), control: filepath.Join(dir, "control.sock")}
 	if err := os.WriteFile(p.config, []byte(config+"\ncontrol: "+p.control+"\nstate_dir: "+dir+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.launch(args...)
-	t.Cleanup(p.stop)
 	return p
 }
 
@@ -119,7 +135,8 @@ func (p *process) launch(args ...string) {
 		args = []string{"run"}
 	}
 	p.log = &logBuffer{}
-	p.cmd = exec.Command(executable(p.t), append(args, "--config", p.config)...)
+	command := slices.Concat(p.within, []string{executable(p.t)}, args, []string{"--config", p.config})
+	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Env = append(ownEnviron(), "GORACE=halt_on_error=1")
 	if err := p.cmd.Start(); err != nil {

@@ -70,7 +70,8 @@ func TestLoopbackCall(t *testing.T) {
 func startLoopback(t *testing.T, ctx context.Context, group *errgroup.Group) *program {
 	t.Helper()
 	config := configs.Default()
-	config.Listen, config.ICE = "127.0.0.1:0", configs.ICE{Loopback: true}
+	config.Listen, config.TLS.Listen, config.ICE = "127.0.0.1:0", nameNone, configs.ICE{Loopback: true}
+	config.Access.Mode, config.LocalName, config.StateDir = configs.AccessOpen, "", t.TempDir()
 	config.Camera = configs.Camera{Source: nameSim, Width: 320, Height: 180, FrameRate: 8}
 	config.Microphone.Source, config.Speaker.Source = nameSim, nameSim
 	config.Button.Source, config.Light.Source = nameSim, nameSim
@@ -81,7 +82,7 @@ func startLoopback(t *testing.T, ctx context.Context, group *errgroup.Group) *pr
 		t.Fatal(err)
 	}
 	served := make(chan struct{})
-	p.started = func() { close(served) }
+	p.started = func(*invited) { close(served) }
 	group.Go(func() error { return p.Run(ctx) })
 	select {
 	case <-served:

@@ -23,24 +23,39 @@ const (
 	vmPort    = 8080
 )
 
+// vmTrial is trial for a guest, where whoever comes through a forwarded port comes from QEMU's own network.
+const vmTrial = `
+access: {mode: open, open_networks: [10.0.2.0/24]}
+tls: {listen: none}
+local_name: ""
+`
+
 // machine is a virtual machine in which the real program runs on the kernel's own drivers. Its page and
 // its media come through forwarded ports: QEMU takes them on the host's loopback, so the door offers phones
 // its loopback address, with ICE over TCP.
 type machine struct {
 	*guest.Guest
-	t     *testing.T // of the subtest that runs
-	media int        // port, the same on both sides
-	door  *guest.Process
+	t       *testing.T // of the subtest that runs
+	media   int        // port, the same on both sides
+	picture string     // keys of the camera's configuration
+	door    *guest.Process
 }
 
 // startMachine boots a machine with a camera, a sound card and a button, and the program in it.
 func startMachine(t *testing.T, c guest.Config) *machine {
 	t.Helper()
+	return startMachineWith(t, guest.Options{}, c, executable(t), "width: 640, height: 360, frame_rate: 10, bit_rate: 400000")
+}
+
+// startMachineWith is startMachine for another architecture's program, with the keys of a picture that its
+// emulation manages.
+func startMachineWith(t *testing.T, o guest.Options, c guest.Config, program, picture string) *machine {
+	t.Helper()
 	media := freePort(t)
 	c.Camera, c.Sound, c.GPIO = &guest.Camera{}, &guest.Sound{}, &guest.GPIO{}
 	c.Forward = []guest.Forward{{Guest: vmPort}, {Guest: media, Host: media}}
-	m := &machine{Guest: guest.New(t, guest.Options{}, c), t: t, media: media}
-	if err := m.PutProgram(m.within(time.Minute), executable(t), vmProgram); err != nil {
+	m := &machine{Guest: guest.New(t, o, c), t: t, media: media, picture: picture}
+	if err := m.PutProgram(m.within(time.Minute), program, vmProgram); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -99,16 +114,16 @@ func (m *machine) configure(camera string, sound bool) {
 	if sound {
 		card = "hw:Loopback,1"
 	}
-	m.must(m.Put(m.within(10*time.Second), vmConfig, 0o644, fmt.Appendf(nil, `
+	m.must(m.Put(m.within(10*time.Second), vmConfig, 0o644, fmt.Appendf(nil, vmTrial+`
 listen: 0.0.0.0:%d
-camera: {source: %s, width: 640, height: 360, frame_rate: 10, bit_rate: 400000}
+camera: {source: %s, %s}
 microphone: %s
-speaker: %[3]s
-button: {source: %[4]s, pull: none}
-ice: {port: %[5]d, loopback: true}
+speaker: %[4]s
+button: {source: %[5]s, pull: none}
+ice: {port: %[6]d, loopback: true}
 control: /run/doorbell/control.sock
 log: {level: debug}
-`, vmPort, camera, card, guest.ButtonName, m.media)))
+`, vmPort, camera, m.picture, card, guest.ButtonName, m.media)))
 }
 
 func (m *machine) launch() {
@@ -137,9 +152,12 @@ func (m *machine) status() status {
 	return s
 }
 
-// page is where the host finds the guest's page. Browsers give the microphone to localhost.
-func (m *machine) page() string {
-	return "http://" + strings.Replace(m.Address(vmPort), "127.0.0.1", "localhost", 1) + "/"
+// page is where the host finds the guest's page.
+func (m *machine) page() string { return localPage(m.Address(vmPort)) }
+
+// localPage is the page at a loopback address under the name for which browsers give it the microphone.
+func localPage(address string) string {
+	return "http://" + strings.Replace(address, "127.0.0.1", "localhost", 1) + "/"
 }
 
 // rings counts the presses that the door took.

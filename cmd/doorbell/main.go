@@ -27,7 +27,12 @@ type commands struct {
 	Hangup  hangupCommand  `cmd:"" help:"End the ring or call that is running."`
 	Status  statusCommand  `cmd:"" help:"Show who is here, what rings or is in a call, and what the devices do."`
 	Visits  visitsCommand  `cmd:"" help:"List who rang, newest first, and what came of it."`
+	Invite  inviteCommand  `cmd:"" help:"Let a phone in: show the words and the code with which it joins."`
+	Phones  phonesCommand  `cmd:"" help:"List the phones that may come in."`
+	Revoke  revokeCommand  `cmd:"" help:"Remove a phone: a lost one, say."`
 	Doctor  doctorCommand  `cmd:"" help:"Look at camera, microphone, loudspeaker, button and ports, and say what is wrong."`
+	Key     keyCommand     `cmd:"" help:"Show the key by which a relay elsewhere knows this door."`
+	Reset   resetCommand   `cmd:"" help:"Factory reset: erase owner, phones, visits, keys and certificates."`
 	Version versionCommand `cmd:"" help:"Show the version."`
 
 	// For the package.

@@ -54,7 +54,7 @@ func TestCompletion(t *testing.T) {
 	}
 	script := printed(t, "completion", "bash")
 	for typed, want := range map[string]string{
-		"":                 "run relay press hangup status visits doctor version --help -h --config -c --control",
+		"":                 "run relay press hangup status visits invite phones revoke doctor key reset version --help -h --config -c --control",
 		"st":               "status",
 		"--co":             "--config --control",
 		"status --":        "--help --config --control --json",

@@ -1,4 +1,4 @@
-//go:build vm
+//go:build vm && browser
 
 package main
 
@@ -7,53 +7,60 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"doorbell/device/guest"
-	"doorbell/signaling"
+	"doorbell/rtc"
 	"doorbell/store"
 )
 
-// householdConfig is what somebody wrote after the installation. The picture is one that emulation manages.
-const householdConfig = `# our door
+// householdConfig is what somebody wrote after the installation, with that port for media. The picture is one
+// that emulation manages.
+func householdConfig(media int) string {
+	return fmt.Sprintf(`# our door`+vmTrial+`
 name: porch
+listen: 0.0.0.0:%d
 ring: {timeout: 2m}
 camera: {source: auto, width: 320, height: 180, frame_rate: 4}
-`
+ice: {port: %d, loopback: true}
+`, vmPort, media)
+}
 
 // debian is a Debian with systemd, a camera, a sound card, a button and a watchdog, into which the package
 // is installed.
 type debian struct {
 	*guest.Guest
-	t *testing.T // of the subtest that runs
+	t      *testing.T // of the subtest that runs
+	config string     // the household's
 }
 
-// TestPackage installs the Debian package as a household does, and has all happen to it that may.
+// TestPackage installs the Debian package as a household does, and has all happen to it that may, with a browser
+// on the host as the phone.
 func TestPackage(t *testing.T) {
-	deb := builtPackage(t)
-	d := &debian{t: t, Guest: guest.New(t, guest.Options{Debian: "bookworm"}, guest.Config{
+	deb, media := builtPackage(t), freePort(t)
+	d := &debian{t: t, config: householdConfig(media), Guest: guest.New(t, guest.Options{Debian: "bookworm"}, guest.Config{
 		Camera: &guest.Camera{}, Sound: &guest.Sound{}, GPIO: &guest.GPIO{}, Watchdog: true,
-		Reboot: true, Kernel: []string{"panic=0"}, // a kernel that has crashed stands still
+		Forward: []guest.Forward{{Guest: vmPort}, {Guest: media, Host: media}, {Guest: sshPort}},
+		Reboot:  true, Kernel: []string{"panic=0"}, // a kernel that has crashed stands still
 	})}
-	d.must(d.PutFile(d.within(time.Minute), earlierPackage(t, deb), "/tmp/earlier.deb"))
 	d.must(d.PutFile(d.within(time.Minute), deb, "/tmp/doorbell.deb"))
-	self, err := os.Executable()
-	d.must(err)
-	d.must(d.PutProgram(d.within(2*time.Minute), self, "/tmp/phone")) // with libraries, which are not the package's
+	d.must(d.PutFile(d.within(time.Minute), laterPackage(t, deb), "/tmp/later.deb"))
 	before := d.files()
+	browser := startBrowser(t)
+	var anna *phone
 	for _, step := range []struct {
 		name string
 		run  func()
 	}{
+		{"machine", d.machine},
+		{"hardware tests over ssh", d.hardware},
 		{"install", d.install},
 		{"ring", d.ring},
-		{"upgrade in a call", d.upgrade},
+		{"call", func() { anna = openPhone(t, browser, localPage(d.Address(vmPort)), "anna"); d.talk(anna) }},
+		{"upgrade in a call", func() { d.upgrade(anna) }},
 		{"service hangs", d.serviceHangs},
 		{"system hangs", d.systemHangs},
 		{"remove", d.remove},
@@ -76,8 +83,19 @@ func TestPackage(t *testing.T) {
 	}
 }
 
+// machine is a Debian without a fault, with its devices as udev has them.
+func (d *debian) machine() {
+	out := d.shell("cat /proc/1/comm; systemctl is-system-running --wait; apt-get --version | head -1; id -un")
+	if !strings.HasPrefix(out, "systemd\nrunning\napt ") || !strings.HasSuffix(out, "root\n") {
+		d.t.Errorf("%s\nfailed: %s", out, d.shell("systemctl --failed --no-legend"))
+	}
+	if out := d.shell("ls -l /dev/video0 /dev/snd/controlC0"); !strings.Contains(out, "video") || !strings.Contains(out, "audio") {
+		d.t.Errorf("devices: %s", out)
+	}
+}
+
 func (d *debian) install() {
-	out := d.apt("install", "/tmp/earlier.deb")
+	out := d.apt("install", "/tmp/doorbell.deb")
 	if !strings.Contains(out, "doorbell doctor") {
 		d.t.Errorf("the installation does not say what to do next: %s", out)
 	}
@@ -87,10 +105,21 @@ func (d *debian) install() {
 			d.t.Errorf("no %s of the service:\n%s", want, show)
 		}
 	}
-	d.must(d.Put(d.within(10*time.Second), "/root/household.yaml", 0o644, []byte(householdConfig)))
-	d.shell("cat /root/household.yaml >/etc/doorbell/doorbell.yaml; systemctl restart doorbell")
+	// As it is installed it lets nobody in, and can be claimed.
+	if invited := d.shell("doorbell phones; doorbell invite"); !strings.Contains(invited, "becomes an owner's") || !strings.Contains(invited, "(SHA-256)") {
+		d.t.Errorf("doorbell invite: %s", invited)
+	}
+	d.configure(d.config)
 	d.waitShell("the camera and the button are there", `s=$(doorbell status); case $s in *"ok, no line"* | *lost*) false;; esac`)
 	d.t.Logf("doorbell doctor; doorbell status:\n%s", d.shell("doorbell doctor; doorbell status"))
+}
+
+// configure writes the household's configuration, and starts the service with it.
+func (d *debian) configure(config string) {
+	d.t.Helper()
+	d.config = config
+	d.must(d.Put(d.within(10*time.Second), "/root/household.yaml", 0o644, []byte(config)))
+	d.shell("cat /root/household.yaml >/etc/doorbell/doorbell.yaml; systemctl restart doorbell")
 }
 
 // ring pulls the button's line.
@@ -102,31 +131,51 @@ func (d *debian) ring() {
 	d.waitStatus("it rings no more", func(s status) bool { return s.Door.Visit == nil })
 }
 
-// upgrade installs the newer package while a phone talks.
-func (d *debian) upgrade() {
-	phone, err := d.Start(d.within(time.Minute), guest.Command{
-		Args: []string{"/tmp/phone", "-test.run=^TestPackagePhone$", "-test.v"}, Env: []string{"DOORBELL_TEST_PHONE=ws://127.0.0.1:8080/ws"}, Dir: "/tmp",
-	})
-	d.must(err)
+// call rings a phone, which accepts and sees the visitor.
+func (d *debian) call(anna *phone) {
+	d.t.Helper()
+	anna.t = d.t
 	d.waitStatus("the phone is here", func(s status) bool { return len(s.Door.Phones) == 1 })
 	d.must(d.Press(d.within(10 * time.Second)))
-	d.must(phone.WaitOutput(d.within(time.Minute), "phone: sees the visitor"))
+	anna.state("ringing")
 	d.must(d.Release(d.within(10 * time.Second)))
-	d.waitStatus("anna talks", func(s status) bool { return s.Door.Visit != nil && s.Door.Visit.By == "anna" })
+	anna.tap("acceptBtn")
+	anna.state("incall")
+	anna.seesMotion()
+}
+
+// talk is a call, with all that the door has.
+func (d *debian) talk(anna *phone) {
+	anna.login()
+	d.call(anna)
+	d.waitStatus("all devices work", func(s status) bool {
+		for _, device := range []string{"camera", "microphone", "speaker", "button"} {
+			if s.Door.Devices[device] != rtc.DeviceOK {
+				return false
+			}
+		}
+		return s.Door.Visit != nil && s.Door.Visit.By == "anna"
+	})
+	anna.tap("hangUpBtn")
+	anna.state("home")
+}
+
+// upgrade installs the newer package while a phone talks: the call ends, and the phone is back by itself. An
+// emulated processor that encodes sound has little left for anything else, so the microphone is off.
+func (d *debian) upgrade(anna *phone) {
+	d.configure(d.config + "microphone: none\n")
+	d.call(anna)
 	process, version := d.shell("systemctl show doorbell -p MainPID"), d.version()
 
-	d.apt("install", "/tmp/doorbell.deb")
-	d.must(phone.WaitOutput(d.within(time.Minute), "phone: the call has ended: shutdown"))
+	d.apt("install", "/tmp/later.deb")
+	anna.state("home")
 	if d.shell("systemctl is-active doorbell; systemctl show doorbell -p MainPID") == "active\n"+process || d.version() == version {
 		d.t.Errorf("after the upgrade runs version %s as before, %s", version, process)
 	}
 	d.kept()
-	d.waitStatus("the phone has come back", func(s status) bool { return len(s.Door.Phones) == 1 })
-	d.must(d.Press(d.within(10 * time.Second)))
-	d.must(phone.WaitOutput(d.within(time.Minute), "phone: rings again"))
-	d.must(d.Release(d.within(10 * time.Second)))
-	d.must(phone.Wait(d.within(time.Minute)))
-	d.shell("doorbell hangup")
+	d.call(anna)
+	anna.tap("hangUpBtn")
+	anna.state("home")
 }
 
 // serviceHangs stops all threads of the program: systemd starts it again.
@@ -179,7 +228,7 @@ func (d *debian) kept() {
 	d.t.Helper()
 	out, err := d.Get(d.within(10*time.Second), "/etc/doorbell/doorbell.yaml")
 	d.must(err)
-	if string(out) != householdConfig {
+	if string(out) != d.config {
 		d.t.Errorf("the configuration is now: %s", out)
 	}
 	var visits []store.Visit
@@ -285,55 +334,13 @@ func builtPackage(t *testing.T) string {
 	return debs[0]
 }
 
-// earlierPackage is the same package with an earlier version number.
-func earlierPackage(t *testing.T, deb string) string {
+// laterPackage is the same package with a later version number, packed so that it costs an emulated processor
+// that is in a call little to unpack.
+func laterPackage(t *testing.T, deb string) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "earlier")
+	dir := filepath.Join(t.TempDir(), "later")
 	tool(t, "dpkg-deb", "-R", deb, dir)
-	tool(t, "sed", "-i", "s/^Version: .*/Version: 0.0.0~earlier/", dir+"/DEBIAN/control")
-	tool(t, "dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", dir, dir+".deb")
+	tool(t, "sed", "-i", "s/^Version: .*/&+later/", dir+"/DEBIAN/control")
+	tool(t, "dpkg-deb", "--root-owner-group", "-Znone", "-b", dir, dir+".deb")
 	return dir + ".deb"
-}
-
-// TestPackagePhone is the phone of the upgrade, in the guest.
-func TestPackagePhone(t *testing.T) {
-	url := os.Getenv("DOORBELL_TEST_PHONE")
-	if url == "" {
-		t.Skip("this is TestPackage's phone, for the guest")
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	group, ctx := errgroup.WithContext(ctx)
-	anna := newCaller(t, ctx, group, url)
-	t.Cleanup(func() {
-		stop()
-		if err := unlessStopped(group.Wait()); err != nil {
-			t.Error(err)
-		}
-	})
-	anna.accept()
-	select {
-	case <-anna.pictures:
-		fmt.Println("phone: sees the visitor")
-	case <-time.After(loopbackPatience):
-		t.Fatal("no picture came")
-	}
-	fmt.Println("phone: the call has ended:", next(t, anna, signaling.TypeLeave).Reason)
-	next(t, anna, signaling.TypeOffer)
-	fmt.Println("phone: rings again")
-}
-
-// next is the phone's next message of that type. An upgrade during a call takes an emulated machine a while.
-func next(t *testing.T, phone *caller, kind string) signaling.Message {
-	t.Helper()
-	timeout := time.After(4 * time.Minute)
-	for {
-		select {
-		case m := <-phone.inbox:
-			if m.Type == kind {
-				return m
-			}
-		case <-timeout:
-			t.Fatalf("waited for %q in vain", kind)
-		}
-	}
 }

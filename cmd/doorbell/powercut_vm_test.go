@@ -16,12 +16,13 @@ import (
 	"testing"
 	"time"
 
+	"doorbell/access"
 	"doorbell/device/guest"
 	"doorbell/store"
 )
 
-// The disk of the state: a file system, and behind it a sector where the test notes in the same order of
-// writes how many visits must not be lost any more.
+// The disk of the state: a file system, and behind it two sectors where the test notes in the same order of
+// writes how many visits, and how many phones, must not be lost any more.
 const (
 	stateSize  = 32 << 20
 	powerCuts  = 100
@@ -31,6 +32,8 @@ const (
 
 const quietDoor = `
 listen: 127.0.0.1:8080
+tls: {listen: none}
+local_name: ""
 camera: none
 microphone: none
 speaker: none
@@ -40,8 +43,8 @@ state_dir: /var/lib/doorbell
 control: /run/doorbell/control.sock
 `
 
-// TestPowerCut rings and hangs up, so that the book of visits is written over and over, and logs what reaches the
-// disk. From the log it makes what a power cut at any instant can leave, and reads the book as the program does.
+// TestPowerCut rings and hangs up, invites phones and has them join, so that the book of visits and the list of
+// phones are written over and over, and logs what reaches the disk. From the log it makes what a power cut at any instant can leave, and reads the book as the program does.
 //
 // A guest killed at an instant, as by Guest.Close, leaves all that QEMU has written by then, in order: one
 // of the states made here, and a kind one. A real disk keeps what was flushed and of the rest what it likes, in
@@ -64,13 +67,14 @@ func TestPowerCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	final := loadVisits(t, disk)
-	if len(final) != rounds*roundRings {
-		t.Fatalf("the book has %d visits at the end, want %d", len(final), rounds*roundRings)
+	phones := loadPhones(t, disk)
+	if len(final) != rounds*roundRings || len(phones) != rounds*roundRings {
+		t.Fatalf("%d visits and %d phones at the end, want %d", len(final), len(phones), rounds*roundRings)
 	}
 	seed := rand.Uint64()
 	t.Logf("%d writes and flushes, seed %d", writes.Len(), seed)
 	chance := rand.New(rand.NewPCG(seed, 0))
-	books, torn, worst := map[int]int{}, 0, ""
+	books, lists, torn, worst := map[int]int{}, map[int]int{}, 0, ""
 	for range powerCuts {
 		n := 1 + chance.IntN(writes.Len())
 		image, unsure := cut(t, base, writes, n, chance)
@@ -83,12 +87,22 @@ func TestPowerCut(t *testing.T) {
 			t.Errorf("power cut after %d of %d writes: %d visits, want the first of %d and at least %d", n, writes.Len(), len(visits), len(final), saved)
 		}
 		books[len(visits)]++
+		in := loadPhones(t, image)
+		joined := 0
+		if b := writes.Written(n, stateSize+512); b != nil {
+			fmt.Sscanf(string(b[:20]), "joined %d", &joined)
+		}
+		// A phone that was told that it is in is in.
+		if len(in) < joined || len(in) > len(phones) || !slices.Equal(in, phones[:len(in)]) {
+			t.Errorf("power cut after %d of %d writes: phones %v, want the first of %d and at least %d", n, writes.Len(), in, len(phones), joined)
+		}
+		lists[len(in)]++
 		if unsure > 0 {
 			torn, worst = torn+1, image
 		}
 	}
-	t.Logf("%d cuts left %d different books; %d of them while something was not flushed", powerCuts, len(books), torn)
-	if torn < powerCuts/20 || len(books) < rounds*roundRings/2 {
+	t.Logf("%d cuts left %d different books and %d lists of phones; %d of them while something was not flushed", powerCuts, len(books), len(lists), torn)
+	if torn < powerCuts/20 || len(books) < rounds*roundRings/2 || len(lists) < rounds*roundRings/2 {
 		t.Error("too few instants were met to be of any use")
 	}
 	t.Run("starts again", func(t *testing.T) { startsAgain(t, ctx, worst) })
@@ -135,22 +149,30 @@ func startQuiet(t *testing.T, ctx context.Context, disk guest.Disk) *guest.Guest
 	return g
 }
 
-// writeVisits rings and hangs up. Once the program has ended well, its visits must stay: the sector
-// behind the file system says so.
+// writeVisits rings and hangs up, and lets phones in. Once the program has ended well, its visits must stay, and a
+// phone once it was told that it is in: the sectors behind the file system say so.
 func writeVisits() string {
 	return fmt.Sprintf(`modprobe ext4; mount -t ext4 /dev/vda /var/lib/doorbell
 		door() { doorbell -c /etc/doorbell.yaml "$@"; }
-		visits=0
+		visits=0 joined=0
+		join() {
+			words=$(door invite --json | sed -n 's/.*"words": "\(.*\)",/\1/p')
+			wget -q -O /dev/null --header 'Content-Type: application/json' \
+				--post-data "{\"secret\":\"$words\",\"name\":\"phone $joined\"}" http://127.0.0.1:8080/join || return
+			joined=$((joined+1))
+			printf 'joined %%-500d\n' $joined | dd of=/dev/vda bs=512 seek=%d count=1 conv=notrunc,fsync 2>/dev/null
+		}
 		for round in $(seq %d); do
 			doorbell run -c /etc/doorbell.yaml >/tmp/log 2>&1 & pid=$!
 			until door status >/dev/null 2>&1; do usleep 100000; done
 			for ring in $(seq %d); do
 				door press; door hangup; visits=$((visits+1))
+				join
 			done
 			kill $pid; wait $pid
 			printf 'saved %%-500d\n' $visits | dd of=/dev/vda bs=512 seek=%d count=1 conv=notrunc,fsync 2>/dev/null
 		done
-		umount /var/lib/doorbell`, rounds, roundRings, stateSize/512)
+		umount /var/lib/doorbell`, stateSize/512+1, rounds, roundRings, stateSize/512)
 }
 
 // stateDisk makes a disk with an empty file system and room behind it.
@@ -200,6 +222,24 @@ func loadVisits(t *testing.T, image string) []store.Visit {
 		t.Errorf("%s: %v", image, err)
 	}
 	return visits
+}
+
+// loadPhones reads who may come in from a disk's image, in the order in which they joined.
+func loadPhones(t *testing.T, image string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"access", "access.previous"} {
+		tool(t, "debugfs", "-R", "dump /"+name+" "+filepath.Join(dir, name), image)
+	}
+	state, _, err := store.NewFile[access.State](filepath.Join(dir, "access")).Load()
+	if err != nil {
+		t.Errorf("%s: %v", image, err)
+	}
+	var names []string
+	for _, phone := range state.Phones {
+		names = append(names, phone.Name)
+	}
+	return names
 }
 
 // tool runs a program of the host.

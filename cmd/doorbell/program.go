@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -34,47 +36,52 @@ var (
 // program is the whole of doorbell, as `doorbell run` and `doorbell relay` run it.
 type program struct {
 	// Fixed after newProgram.
-	config  configs.Config
-	log     *slog.Logger
-	relay   *signaling.Relay  // nil with a relay elsewhere
-	bridge  *signaling.Bridge // to that one
-	door    *rtc.Door         // nil for a relay alone
-	line    line
-	devices *devices
-	visits  *store.Visits
+	config   configs.Config
+	log      *slog.Logger
+	key      ed25519.PrivateKey // of the device
+	house    *household
+	identity *identity
+	relay    *signaling.Relay  // nil with a relay elsewhere
+	bridge   *signaling.Bridge // to that one
+	door     *rtc.Door         // nil for a relay alone
+	line     line
+	devices  *devices
+	visits   *store.Visits
+	reset    func()        // ends Run, and has everything erased after it
+	resets   chan struct{} // closed by reset
 
 	// Fixed before Run. Each may be left as it is.
-	started  func()        // called when the page is served
-	stopping func()        // called when Run was told to stop, or can't go on
-	watchdog func()        // called while all is well, every watched
-	watched  time.Duration // 0: nobody watches
+	started  func(*invited) // called when the page is served, with the claim where there is no owner yet
+	stopping func()         // called when Run was told to stop, or can't go on
+	watchdog func()         // called while all is well, every watched
+	watched  time.Duration  // 0: nobody watches
 
 	// Fixed once Run has opened them.
-	page    net.Listener
 	further []net.Listener
-	socket  net.Listener // the control socket; nil for a relay alone
+	socket  net.Listener // the control socket
 }
 
 // newProgram wires the rooms together. It opens nothing.
 func newProgram(config configs.Config, door bool, log *slog.Logger) (*program, error) {
-	p := &program{config: config, log: log, started: func() {}, stopping: func() {}}
-	if config.Signaling.URL != "" {
-		bridge, err := signaling.NewBridge(config.Signaling.URL, signaling.BridgeOptions{Logger: log})
-		if err != nil {
-			return nil, fmt.Errorf("signaling.url: %w", err)
-		}
-		p.bridge = bridge
-	} else {
-		p.relay = signaling.NewRelay(signaling.RelayOptions{
-			Authorize:  p.authorize(door),
-			ICEServers: signalingServers(config.ICE.Servers),
-			Logger:     log,
-		})
+	p := &program{config: config, log: log, started: func(*invited) {}, stopping: func() {}}
+	p.resets = make(chan struct{})
+	p.reset = sync.OnceFunc(func() { close(p.resets) })
+	var err error
+	if p.key, err = store.Key(filepath.Join(stateDir(config.StateDir), "device.key")); err != nil {
+		return nil, err
+	}
+	if p.house, err = newHousehold(config, door, log, p.expel); err != nil {
+		return nil, err
+	}
+	if p.identity, err = newIdentity(config, log); err != nil {
+		return nil, err
+	}
+	if err := p.newRelay(); err != nil {
+		return nil, err
 	}
 	if !door {
 		return p, nil
 	}
-	var err error
 	if p.devices, err = newDevices(config, log); err != nil {
 		return nil, err
 	}
@@ -89,24 +96,38 @@ func newProgram(config configs.Config, door bool, log *slog.Logger) (*program, e
 	return p, nil
 }
 
-// authorize is the policy of the own relay: the door's name belongs to the door
-// in this process. A relay alone has no door, and gives the name to who comes
-// first.
-func (p *program) authorize(door bool) signaling.Authorize {
-	if door {
-		return signaling.Open(p.config.Name)
+// loginTimeout is how long a socket may stay without logging in where only those
+// come who can do so at once.
+const loginTimeout = 10 * time.Second
+
+// newRelay makes the own relay, or the bridge to one elsewhere.
+func (p *program) newRelay() error {
+	var limits signaling.Limits
+	if p.house.keys != nil {
+		limits.LoginTimeout = loginTimeout
 	}
-	return signaling.Open()
+	if p.config.Signaling.URL == "" {
+		p.relay = signaling.NewRelay(signaling.RelayOptions{
+			Authorize: p.house.authorize, ICEServers: signalingServers(p.config.ICE.Servers), Limits: limits, Logger: p.log,
+		})
+		return nil
+	}
+	bridge, err := signaling.NewBridge(p.config.Signaling.URL, signaling.BridgeOptions{
+		Authorize: p.house.authorize, Key: p.key, Limits: limits, Logger: p.log,
+	})
+	if err != nil {
+		return fmt.Errorf("signaling.url: %w", err)
+	}
+	p.bridge = bridge
+	return nil
 }
 
 func (p *program) newLine() (line, error) {
 	if p.relay != nil {
 		return p.relay.Local(signaling.Login{Name: p.config.Name, Kind: signaling.KindDoor}), nil
 	}
-	// The credential lives as long as the process: it takes the name back after a
-	// broken connection.
 	client, err := signaling.NewClient(signaling.ClientOptions{
-		URL: p.config.Signaling.URL, Name: p.config.Name, Credential: signaling.NewID(),
+		URL: p.config.Signaling.URL, Name: p.config.Name, Key: p.key,
 		Kind: signaling.KindDoor, Presence: true, Logger: p.log,
 	})
 	if err != nil {
@@ -150,6 +171,10 @@ func (p *program) Run(ctx context.Context) error {
 		return err
 	}
 	p.warn()
+	claim, err := p.claimed(ctx)
+	if err != nil {
+		return errors.Join(fmt.Errorf("making the words for the first phone: %w", err), p.closeListeners())
+	}
 	// The door leaves first and tells the phones; what carries its words ends after it.
 	carriers, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -161,16 +186,24 @@ func (p *program) Run(ctx context.Context) error {
 	if p.door != nil {
 		p.serveDoor(carriers, group, doors, doorGroup)
 	}
-	p.started()
+	p.started(claim)
+	reset := false
 	select {
 	case <-doors.Done(): // told to stop, or the door can't go on
 	case <-carriers.Done(): // a listener broke
+	case <-p.resets:
+		reset = true
 	}
 	p.stopping()
 	leave()
-	err := unlessStopped(doorGroup.Wait())
+	err = unlessStopped(doorGroup.Wait())
 	stop()
-	return errors.Join(err, unlessStopped(group.Wait()))
+	err = errors.Join(err, unlessStopped(group.Wait()))
+	if reset {
+		p.log.Warn("factory reset: everything is erased")
+		err = errors.Join(err, erase(stateDir(p.config.StateDir)))
+	}
+	return err
 }
 
 // serve runs page and relay.
@@ -183,21 +216,19 @@ func (p *program) serve(ctx context.Context, group *errgroup.Group) {
 		plain = p.relay.Handler(signaling.AnyOrigin)
 		group.Go(func() error { return p.relay.Run(ctx) })
 	}
-	group.Go(func() error {
-		handler, err := web.NewHandler(web.Options{
-			Relay:    sockets,
-			Missed:   p.missed(),
-			Settings: web.Settings{Door: p.config.Name, Open: true, Version: versionOf()},
-			Logger:   p.log,
-		})
-		if err != nil {
-			return err
-		}
-		return web.Server{Handler: handler, Listener: p.page, Logger: p.log}.Run(ctx)
-	})
+	group.Go(func() error { return p.servePage(ctx, sockets) })
+	plain = web.NewSockets(p.identity.ours, plain)
 	for _, listener := range p.further {
 		group.Go(func() error { return web.Server{Handler: plain, Listener: listener, Logger: p.log}.Run(ctx) })
 	}
+	group.Go(func() error { return p.identity.run(ctx) })
+	if p.identity.acme != nil {
+		group.Go(func() error { return p.identity.acme.Run(ctx) })
+	}
+	if p.house.keys != nil {
+		group.Go(func() error { return p.house.keys.Run(ctx) })
+	}
+	group.Go(func() error { return serveControl(ctx, p.socket, p.control(), p.log) })
 	if p.door != nil {
 		group.Go(func() error { return p.line.Run(ctx, p.door) })
 	}
@@ -206,12 +237,42 @@ func (p *program) serve(ctx context.Context, group *errgroup.Group) {
 	}
 }
 
+// servePage serves the site, over plain HTTP and over HTTPS.
+func (p *program) servePage(ctx context.Context, sockets http.Handler) error {
+	trust, err := p.identity.trust()
+	if err != nil {
+		return err
+	}
+	options := web.Options{
+		Relay: sockets, Missed: p.missed(), Keys: p.house.keys,
+		Settings: web.Settings{Door: p.config.Name, Open: p.house.keys == nil, Version: versionOf()},
+		Hosts:    p.identity.ours, Public: p.identity.public, Link: p.identity.link, Secure: p.identity.sites,
+		Here: p.here, Trust: trust, SignIn: newSignIn(p.config.OpenID), Logger: p.log,
+	}
+	if p.house.keys == nil {
+		options.Open = p.house.admits
+	}
+	handler, err := web.NewHandler(options)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return web.Server{Handler: p.identity.challenge(handler), Listener: p.identity.plain, Logger: p.log}.Run(ctx)
+	})
+	if p.identity.secure != nil {
+		group.Go(func() error {
+			return web.Server{Handler: handler, Listener: p.identity.secure, TLS: p.identity.tls(), Logger: p.log}.Run(ctx)
+		})
+	}
+	return group.Wait()
+}
+
 // serveDoor runs the door and its devices.
 func (p *program) serveDoor(carriers context.Context, group *errgroup.Group, doors context.Context, doorGroup *errgroup.Group) {
 	doorGroup.Go(func() error { return p.door.Run(doors) })
 	doorGroup.Go(func() error { return p.devices.run(doors) })
 	group.Go(func() error { return p.visits.Run(carriers) })
-	group.Go(func() error { return serveControl(carriers, p.socket, p.control(), p.log) })
 }
 
 // unlessStopped leaves out that a context ended: that is how things stop here.
@@ -225,42 +286,52 @@ func unlessStopped(err error) error {
 // listen opens the listeners, so that a port that is taken is told before
 // anything else starts.
 func (p *program) listen(ctx context.Context) (err error) {
-	var open []net.Listener
 	defer func() {
 		if err != nil {
-			for _, listener := range open {
-				_ = listener.Close()
-			}
+			err = errors.Join(err, p.closeListeners())
 		}
 	}()
-	if p.page, err = web.Listen(ctx, p.config.Listen); err != nil {
+	if p.identity.plain, err = listenAt(ctx, p.config.Listen, 80, 8080); err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	open = append(open, p.page)
+	if p.config.TLS.Listen != nameNone {
+		if p.identity.secure, err = listenAt(ctx, p.config.TLS.Listen, 443, 8443); err != nil {
+			return fmt.Errorf("tls.listen: %w", err)
+		}
+	}
 	for i, address := range p.config.Relay.Listen {
 		listener, err := web.Listen(ctx, address)
 		if err != nil {
 			return fmt.Errorf("relay.listen[%d]: %w", i, err)
 		}
 		p.further = append(p.further, listener)
-		open = append(open, listener)
 	}
-	if p.door != nil {
-		p.socket, err = listenControl(controlPath(p.config.Control))
-	}
+	p.socket, err = listenControl(controlPath(p.config.Control))
 	return err
 }
 
-// warn says loudly what is open.
-func (p *program) warn() {
-	p.log.Warn("anybody who can reach this relay may log in, look at the door and talk", "listen", p.page.Addr().String())
-	for _, listener := range append([]net.Listener{p.page}, p.further...) {
-		if !loopback(listener) {
-			p.log.Warn("the relay can be reached from the network, without a password and unencrypted: let only people into this network whom you would let in at the door", "listen", listener.Addr().String())
+// closeListeners closes what listen opened, when nothing is to be served after all.
+func (p *program) closeListeners() error {
+	var problems []error
+	for _, listener := range append([]net.Listener{p.identity.plain, p.identity.secure, p.socket}, p.further...) {
+		if listener != nil {
+			problems = append(problems, listener.Close())
 		}
 	}
-	if !loopback(p.page) {
-		p.log.Warn("browsers give no microphone to pages on plain HTTP, except on localhost: phones see and hear the visitor, but can't talk")
+	return errors.Join(problems...)
+}
+
+// warn says loudly what is open, and what is closed that somebody may want open.
+func (p *program) warn() {
+	if p.house.keys != nil {
+		if len(p.further) > 0 {
+			p.log.Warn("clients of the base dialect have no key and are refused at relay.listen, but for doors that relay.doors names: access: open lets them in")
+		}
+		return
+	}
+	p.log.Warn("access is open: everybody on this machine, and in the networks listed, may look at the door and talk", "access.open_networks", p.config.Access.OpenNetworks)
+	if len(p.config.Access.OpenNetworks) > 0 && p.identity.secure == nil {
+		p.log.Warn("browsers give no microphone to pages on plain HTTP, except on localhost: phones see and hear the visitor, but can't talk (tls.listen)")
 	}
 }
 
@@ -270,14 +341,7 @@ func loopback(listener net.Listener) bool {
 }
 
 // pageURL is where the page is served, as one would type it.
-func (p *program) pageURL() string {
-	address := p.page.Addr().(*net.TCPAddr)
-	host := address.IP.String()
-	if address.IP.IsLoopback() || address.IP.IsUnspecified() {
-		host = "localhost"
-	}
-	return fmt.Sprintf("http://%s", net.JoinHostPort(host, fmt.Sprint(address.Port)))
-}
+func (p *program) pageURL() string { return p.identity.page() }
 
 func signalingServers(servers []configs.ICEServer) []signaling.ICEServer {
 	var out []signaling.ICEServer

@@ -42,8 +42,15 @@ func (e *environment) serve(config configs.Config, door bool) error {
 	}
 	supervisor := newSupervisor(p.log)
 	p.watched, p.watchdog = supervisor.watched, supervisor.alive
-	p.started = func() {
+	p.started = func(claim *invited) {
 		_, _ = fmt.Fprint(e.stdout, p.welcome())
+		switch {
+		case claim == nil:
+		case isTerminal(e.stdout):
+			claim.show(e.stdout)
+		default: // a log is no place for secrets
+			p.log.Warn("this doorbell has no owner yet: doorbell invite shows how the first phone joins")
+		}
 		supervisor.ready()
 	}
 	p.stopping = supervisor.stopping

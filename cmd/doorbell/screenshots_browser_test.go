@@ -51,6 +51,62 @@ func TestScreenshots(t *testing.T) {
 	anna.shoot("call-landscape")
 }
 
+// TestScreenshotsOfComingIn makes those of the way in, each step.
+func TestScreenshotsOfComingIn(t *testing.T) {
+	if !*screenshots {
+		t.Skip("only with -screenshots: make screenshots")
+	}
+	d := startClosed(t, "")
+	stranger := d.browse(t, false)
+	for system, agent := range map[string]string{
+		"iphone":  "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
+		"android": "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Mobile Safari/537.36",
+	} {
+		p := d.photographed(stranger, "about:blank", system)
+		p.agent(agent)
+		p.do(chromedp.Navigate(d.at("http", "/")))
+		p.until("document.documentElement.dataset.trust === 'no'")
+		p.shoot("welcome-" + system)
+	}
+	browser := d.browse(t, true)
+	owner := d.photographed(browser, d.at("https", "/join#"+d.invite()), "Anna")
+	owner.until("!document.getElementById('joinForm').hidden")
+	owner.fill("nameInput", "Anna")
+	owner.shoot("claim")
+	owner.tap("joinBtn")
+	owner.arrives("document.documentElement.dataset.state === 'home'")
+	d.joined("Kitchen")
+	words := owner.invitesByPage("member")
+	owner.shoot("invitation")
+	member := d.photographed(browser, d.at("https", "/join#"+words), "Bert")
+	member.until("!document.getElementById('joinForm').hidden")
+	member.fill("nameInput", "Bert")
+	member.shoot("join")
+	member.tap("joinBtn")
+	member.arrives("document.documentElement.dataset.state === 'home'")
+	owner.until("document.querySelectorAll('#phonesList > *').length === 3")
+	owner.shoot("phones")
+}
+
+// photographed opens a page as the README's pictures show it.
+func (d *closedDoor) photographed(browser *browserOf, url, name string) *phone {
+	d.t.Helper()
+	p := openPhone(d.t, browser.ctx, url, name)
+	p.do(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(1.5)))
+	return p
+}
+
+// agent has the browser name itself otherwise.
+func (p *phone) agent(name string) {
+	p.t.Helper()
+	if _, err := chromedp.Run(p.ctx, func(ctx context.Context, target *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, target, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: name})
+		return chromedp.Void{}, err
+	}); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // scheme switches between light and dark.
 func (p *phone) scheme(name string) {
 	p.t.Helper()

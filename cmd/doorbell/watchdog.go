@@ -71,7 +71,7 @@ func (p *program) examineRelay(ctx context.Context) error {
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		p.relay.Here()
+		p.relay.Here("")
 	}()
 	select {
 	case <-answered:

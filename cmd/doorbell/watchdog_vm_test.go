@@ -55,6 +55,23 @@ func TestVMWatchdog(t *testing.T) {
 		m.must(usb.Thaw())
 		m.startedAgain(3)
 	})
+	m.sub("one thread hangs", func(t *testing.T) {
+		anna.until("document.documentElement.dataset.connection === 'online'")
+		if eval[string](anna, "document.documentElement.dataset.state") == "incall" {
+			anna.tap("hangUpBtn")
+		}
+		m.ring(anna)
+		anna.seesMotion()
+		held, err := m.HoldThread(m.within(time.Minute), m.programs()[0], usb.Device)
+		m.must(err)
+		began := time.Now()
+		m.startedAgain(4)
+		if n := strings.Count(m.door.Output(), "the doorbell hangs"); n != 2 {
+			t.Errorf("the program said %d times that it hangs, want 2: all but one thread went on", n)
+		}
+		m.must(held.Wait(m.within(time.Minute)))
+		t.Logf("in all %v", time.Since(began))
+	})
 	m.must(m.door.Kill(m.within(time.Minute)))
 }
 

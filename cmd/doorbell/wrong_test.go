@@ -42,9 +42,9 @@ func TestWrongStart(t *testing.T) {
 		want         []string
 	}{
 		{"unknown key", "rign: {}\n", []string{"run"}, 1, []string{`doorbell.yaml:1:1: unknown key "rign"`, `did you mean "ring"?`}},
-		{"port taken", "listen: " + taken.Addr().String() + "\ncamera: sim\n", []string{"run"}, 1, []string{"listen", taken.Addr().String(), "in use"}},
-		{"further port taken", "listen: 127.0.0.1:0\nrelay: {listen: ['" + taken.Addr().String() + "']}\n", []string{"run"}, 1, []string{"relay.listen[0]", "in use"}},
-		{"media port refused by browsers", "listen: 127.0.0.1:0\ncamera: sim\nbutton: sim\nice: {port: 5060}\n", []string{"run"}, 1, []string{"media port 5060", "browsers", "8555"}},
+		{"port taken", trial + "listen: " + taken.Addr().String() + "\ncamera: sim\n", []string{"run"}, 1, []string{"listen", taken.Addr().String(), "in use"}},
+		{"further port taken", trial + "listen: 127.0.0.1:0\nrelay: {listen: ['" + taken.Addr().String() + "']}\n", []string{"run"}, 1, []string{"relay.listen[0]", "in use"}},
+		{"media port refused by browsers", trial + "listen: 127.0.0.1:0\ncamera: sim\nbutton: sim\nice: {port: 5060}\n", []string{"run"}, 1, []string{"media port 5060", "browsers", "8555"}},
 		{"relay with a relay", "signaling: {url: 'ws://127.0.0.1:1/'}\n", []string{"relay"}, 1, []string{"signaling.url"}},
 		{"unknown command", "", []string{"rnu"}, 2, []string{"rnu", "--help"}},
 		{"nothing runs", "", []string{"press"}, 1, []string{"no doorbell is running here", "doorbell run"}},

@@ -21,8 +21,8 @@ const debianRecipe = 1
 // debianSize is the size of the root's file system. The image is sparse: what is not written takes no room.
 const debianSize = "1G"
 
-// debianPackages are added to Debian's essential packages and apt: systemd, and what doors need to run.
-var debianPackages = [...]string{"systemd", "systemd-sysv", "udev", "passwd", "libasound2"}
+// debianPackages are added to Debian's essential packages and apt: systemd, what doors need to run, and a way in.
+var debianPackages = [...]string{"systemd", "systemd-sysv", "udev", "passwd", "libasound2", "openssh-server"}
 
 // buildDebian makes the root file system of Debian with systemd, or finds it in the cache. It is called
 // with the cache's lock held.

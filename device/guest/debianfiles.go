@@ -62,5 +62,5 @@ func maskedUnits() []string {
 		dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount
 		apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
 		systemd-tmpfiles-clean.timer systemd-networkd.service systemd-networkd.socket systemd-network-generator.service systemd-resolved.service systemd-timesyncd.service
-		systemd-fsck-root.service systemd-initctl.socket`)
+		systemd-fsck-root.service systemd-initctl.socket ssh.service`)
 }

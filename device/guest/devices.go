@@ -144,6 +144,19 @@ func (g *Guest) Capture(ctx context.Context, device string, frames int, format s
 	return g.Run(ctx, append([]string{"guest", "capture", device, strconv.Itoa(frames)}, strings.Fields(format)...)...)
 }
 
+// HoldThread stops the one thread of a process that waits for a device, such as /dev/video0, as if it hung:
+// the others go on. It is held until the process ends, or until what is returned is killed.
+func (g *Guest) HoldThread(ctx context.Context, pid int, device string) (*Process, error) {
+	p, err := g.Start(ctx, Command{Args: []string{"guest", "hold", strconv.Itoa(pid), device}})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.WaitOutput(ctx, "holding thread "); err != nil {
+		return nil, fmt.Errorf("hold what waits for %s: %w: %s", device, err, p.Output())
+	}
+	return p, nil
+}
+
 // UnplugCamera takes vivid's device away from its driver, and its nodes from /dev.
 func (g *Guest) UnplugCamera(ctx context.Context) error {
 	_, err := g.Shell(ctx, "echo vivid.0 >"+vividDriver+"/unbind")

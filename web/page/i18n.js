@@ -23,15 +23,30 @@ export function choose(languages) {
   return 'en';
 }
 
+/** Units of the time gone by, in seconds. @type {[Intl.RelativeTimeFormatUnit, number][]} */
+const units = [['year', 31_536_000], ['month', 2_592_000], ['week', 604_800], ['day', 86_400], ['hour', 3_600], ['minute', 60]];
+
+/**
+ * countdown writes a time that is left: 14:05.
+ * @param {number} ms
+ */
+export function countdown(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000));
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+}
+
 /** Words says things in one language. */
 export class Words {
   /** @type {string} */ language;
   /** @type {Record<string, string>} */ #table;
 
-  /** @param {string} language  one that tables has */
-  constructor(language) {
+  /**
+   * @param {string} language  one that tables has
+   * @param {Record<string, Record<string, string>>} [more]  further tables, by language
+   */
+  constructor(language, more = {}) {
     this.language = language;
-    this.#table = tables[language];
+    this.#table = { ...tables[language], ...more[language] };
   }
 
   /**
@@ -65,15 +80,35 @@ export class Words {
   }
 
   /**
-   * fill puts the words into the elements that name them: data-text, data-label and data-placeholder.
+   * day writes the day of a moment.
+   * @param {number} at  ms since 1970
+   */
+  day(at) {
+    return new Intl.DateTimeFormat(this.language, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' }).format(at);
+  }
+
+  /**
+   * ago writes how long ago a moment was: "5 minutes ago", "yesterday", "now".
+   * @param {number} at   ms since 1970
+   * @param {number} now  ms since 1970
+   */
+  ago(at, now) {
+    const seconds = Math.max(0, Math.round((now - at) / 1000));
+    const [unit, length] = units.find(([, length]) => seconds >= length) ?? ['second', Infinity];
+    return new Intl.RelativeTimeFormat(this.language, { numeric: 'auto' }).format(-Math.floor(seconds / length) || 0, unit);
+  }
+
+  /**
+   * fill puts the words into the elements that name them: data-text, data-label, data-placeholder and data-alt.
    * @param {ParentNode} root
    */
   fill(root) {
-    for (const element of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll('[data-text],[data-label],[data-placeholder]'))) {
-      const { text, label, placeholder } = element.dataset;
+    for (const element of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll('[data-text],[data-label],[data-placeholder],[data-alt]'))) {
+      const { text, label, placeholder, alt } = element.dataset;
       if (text) element.textContent = this.say(text);
       if (label) element.setAttribute('aria-label', this.say(label));
       if (placeholder) element.setAttribute('placeholder', this.say(placeholder));
+      if (alt) element.setAttribute('alt', this.say(alt));
     }
   }
 }

@@ -1,26 +1,88 @@
 // Puts the page together. The parts: protocol.js speaks to the relay, call.js to the other end, state.js decides, the views
 // draw. Here they meet.
 
-import { byId } from './dom.js';
+import { Backoff } from './backoff.js';
+import { byId, show } from './dom.js';
+import { House, refusalOf } from './house.js';
 import { choose, Words } from './i18n.js';
 import { Phone } from './phone.js';
+import { Phones } from './phones.js';
 import { Picture } from './picture.js';
 import { Shell } from './shell.js';
 import { Store } from './store.js';
 import { Tone } from './tone.js';
 import { HomeView } from './view-home.js';
+import { InviteView } from './view-invite.js';
 import { LoginView } from './view-login.js';
+import { PhonesView } from './view-phones.js';
 import { StageView } from './view-stage.js';
 
-/** settings asks the server for what the page must know; the page works without. */
+const house = new House();
+
+/** out goes where this phone can come in: it has no session. */
+function out() {
+  location.replace('join');
+}
+
+/**
+ * settings asks the house for what the page must know, until it answers. A server that knows no settings has the page without;
+ * null where this phone has no session.
+ * @returns {Promise<import('./house.js').Settings | null>}
+ */
 async function settings() {
-  const known = { door: 'doorbell', open: false, version: '' };
-  try {
-    const response = await fetch('settings.json');
-    return response.ok ? { ...known, ...(await response.json()) } : known;
-  } catch {
-    return known;
+  const backoff = new Backoff();
+  for (;;) {
+    try {
+      return await house.settings();
+    } catch (error) {
+      const { code } = refusalOf(error);
+      if (code === 'no-session') return null;
+      if (code === 'not-found') return { door: 'doorbell', open: false, version: '' };
+    }
+    show(byId('starting'), true);
+    await new Promise((resolve) => setTimeout(resolve, 500 + backoff.next()));
   }
+}
+
+/** gone tells whether this phone's session has ended; not being reached tells nothing. */
+async function gone() {
+  try {
+    return !(await house.settings()).me;
+  } catch (error) {
+    return refusalOf(error).code === 'no-session';
+  }
+}
+
+/**
+ * managePhones puts the section of the house's phones together. It has its place in the browser's history, so that the phone's
+ * own back leads out of it.
+ * @param {import('./house.js').Me} me
+ * @param {Words} words
+ */
+function managePhones(me, words) {
+  const visible = () => document.visibilityState === 'visible' && document.documentElement.dataset.state === 'home';
+  /** @type {(event: {type: string, [field: string]: any}) => void} */
+  const post = (event) => phones.post(event);
+  const views = [new PhonesView(post, words), new InviteView(post, words)];
+  /** @param {import('./phones-state.js').State} state */
+  const render = (state) => views.forEach((view) => view.render(state, Date.now()));
+  const phones = new Phones(house, me, { state: render, out, visible });
+  const route = () => post({ type: location.hash === '#phones' ? 'open' : 'close' });
+  let entered = false;
+  byId('phonesBtn').addEventListener('click', () => {
+    entered = true;
+    location.hash = 'phones';
+  });
+  byId('phonesBackBtn').addEventListener('click', () => {
+    if (phones.state.view === 'add' || phones.state.view === 'invitation') post({ type: 'back' });
+    else if (entered) history.back();
+    else location.replace('#');
+  });
+  addEventListener('hashchange', route);
+  document.addEventListener('visibilitychange', () => visible() && phones.wake());
+  setInterval(() => phones.state.view !== 'closed' && visible() && render(phones.state), 1_000); // times go by
+  render(phones.state);
+  route();
 }
 
 /** The relay's address: beside the page. */
@@ -62,6 +124,11 @@ async function start() {
   document.documentElement.lang = words.language;
   words.fill(document);
   const known = await settings();
+  if (!known) {
+    out();
+    return;
+  }
+  show(byId('starting'), false);
   const store = new Store(() => localStorage);
   const picture = new Picture();
 
@@ -73,6 +140,8 @@ async function start() {
   const phone = new Phone({
     url: relayURL(),
     door: known.door,
+    me: known.me?.name,
+    gone,
     store,
     tab: new Store(() => sessionStorage),
     listener: {
@@ -90,6 +159,7 @@ async function start() {
   }
   tone.start();
   watch(phone);
+  if (known.me) managePhones(known.me, words);
   views.forEach((view) => view.render(phone.state));
   phone.open();
   byId('loginBtn').dataset.ready = 'true';

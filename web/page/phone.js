@@ -25,12 +25,16 @@ const resumeWithin = 30_000; // ms after which a reloaded page doesn't take its 
 export class Phone {
   /** @type {Store} */ #store;
   /** @type {Store} */ #tab;
+  /** The name that the house knows this phone by; '' where the person chooses one. */
+  #me;
   /** @type {Listener} */ #listener;
   /** @type {Signaling} */ #signaling;
 
   /** @type {State} */ #state;
   /** @type {{type: string, [field: string]: any}[]} */ #events = [];
   #busy = false;
+  #doubting = false;
+  /** @type {() => Promise<boolean>} */ #gone;
   /** @type {Link | null} */ #link = null;
   /** @type {MediaStreamTrack[]} */ #tracks = [];
   /** @type {Map<string, {id: string, handle: ReturnType<typeof setTimeout>}>} */ #timers = new Map();
@@ -40,11 +44,15 @@ export class Phone {
    * @param {object} options
    * @param {string} options.url     of the relay's WebSocket
    * @param {string} options.door    the door's name where the relay doesn't say who is here
+   * @param {string} [options.me]    the name under which the browser's session lets this phone in; without, a person gives one
+   * @param {() => Promise<boolean>} [options.gone]  asks whether that session has ended
    * @param {Store} options.store    what the browser remembers
    * @param {Store} options.tab      what survives a reload of this tab only
    * @param {Listener} options.listener
    */
-  constructor({ url, door, store, tab, listener }) {
+  constructor({ url, door, me = '', gone = async () => false, store, tab, listener }) {
+    this.#me = me;
+    this.#gone = gone;
     this.#store = store;
     this.#tab = tab;
     this.#listener = listener;
@@ -53,6 +61,7 @@ export class Phone {
     this.#state = initial({ door, missed: Array.isArray(missed) ? missed : [], known: Array.isArray(known) ? known : null });
     this.#signaling = new Signaling({
       url,
+      session: me !== '',
       listener: {
         welcome: (message) => {
           this.post({ type: 'welcome', message });
@@ -61,6 +70,8 @@ export class Phone {
         refused: (reason, text, retrying) => this.post({ type: 'refused', reason, text, retrying }),
         down: () => this.post({ type: 'down' }),
         replaced: () => this.post({ type: 'replaced' }),
+        revoked: () => this.post({ type: 'revoked' }),
+        failed: () => void this.#doubt(),
         message: (message) => this.post({ type: 'message', message, id: newCallId() }),
       },
     });
@@ -71,11 +82,11 @@ export class Phone {
     return this.#state;
   }
 
-  /** open logs in under the remembered name, where there is one, and makes ready to take an interrupted call up again. */
+  /** open logs in under the name that the house or the browser remembers, where there is one, and makes ready to take an interrupted call up again. */
   open() {
     const saved = this.#tab.get('call');
     if (saved && Date.now() - saved.at < resumeWithin) this.#interrupted = saved;
-    const name = this.#store.get('name');
+    const name = this.#me || this.#store.get('name');
     if (typeof name === 'string') this.post({ type: 'login', name, known: true });
   }
 
@@ -119,12 +130,14 @@ export class Phone {
 
   /** @type {Record<string, (effect: any) => void>} */
   #effects = {
-    login: ({ name, known }) => this.#signaling.login(name, this.#credential(), known),
+    login: ({ name, known }) => this.#signaling.login(name, this.#me ? undefined : this.#credential(), known),
     logout: () => {
-      this.#store.set('name', undefined);
+      if (!this.#me) this.#store.set('name', undefined);
       this.#signaling.logout();
     },
-    remember: ({ name }) => this.#store.set('name', name),
+    remember: ({ name }) => {
+      if (!this.#me) this.#store.set('name', name);
+    },
     visits: () => void this.#visits(),
     send: ({ message }) => this.#signaling.send(message),
     open: (effect) => this.#open(effect),
@@ -161,6 +174,15 @@ export class Phone {
     } catch (error) {
       console.debug('the book of visits was not read', error); // the next log-in asks again
     }
+  }
+
+  /** doubt finds out whether the relay can't be reached or won't have this phone: a socket that isn't let in does not say why. */
+  async #doubt() {
+    if (!this.#me || this.#doubting) return;
+    this.#doubting = true;
+    const gone = await this.#gone();
+    this.#doubting = false;
+    if (gone && this.#state.connection !== 'online') this.post({ type: 'revoked' });
   }
 
   /** credential proves to the relay that this browser is the one that had the name before. */

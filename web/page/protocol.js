@@ -8,6 +8,9 @@ import { parse } from './messages.js';
 /** Close code of a relay that gave this name to a newer connection of the same client. */
 export const closeReplaced = 4001;
 
+/** Close code of a relay that ended this phone's right: revoked, or a guest's date passed. */
+export const closeRevoked = 4003;
+
 const connectTimeout = 10_000; // ms for opening and logging in
 const probeTimeout = 3_000; // ms for any frame after a probe
 
@@ -20,17 +23,20 @@ const passing = new Set(['full', 'busy']);
  * @property {(reason: string, text: string, retrying: boolean) => void} refused
  * @property {() => void} down                     the connection was lost; it reconnects by itself
  * @property {() => void} replaced                 the name was taken over by another window; it does not reconnect
+ * @property {() => void} revoked                  this phone's right has ended; it does not reconnect
+ * @property {() => void} failed                   the relay was not reached, or did not let the socket in; it tries again
  * @property {(message: Message) => void} message  everything else
  */
 
-/** Signaling logs in under a name and stays so, reconnecting for ever, until logout, a refusal or a replacement. */
+/** Signaling logs in under a name and stays so, reconnecting for ever, until logout, a refusal, a replacement or revocation. */
 export class Signaling {
   /** @type {string} */ #url;
   /** @type {Listener} */ #listener;
   /** @type {typeof WebSocket} */ #WebSocket;
   /** @type {Backoff} */ #backoff;
+  /** @type {boolean} */ #session;
 
-  /** @type {{name: string, credential: string} | null} */ #login = null;
+  /** @type {{name: string, credential?: string} | null} */ #login = null;
   /** @type {WebSocket | null} */ #socket = null;
   #online = false;
   /** Whether this name was let in before. */
@@ -39,10 +45,16 @@ export class Signaling {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #patience;
 
   /**
-   * @param {{url: string, listener: Listener, WebSocket?: typeof WebSocket, random?: () => number}} options
+   * @param {object} options
+   * @param {string} options.url
+   * @param {Listener} options.listener
+   * @param {boolean} [options.session]  the browser's session is the phone's right and name, so that no person can cure a refusal
+   * @param {typeof WebSocket} [options.WebSocket]
+   * @param {() => number} [options.random]
    */
-  constructor({ url, listener, WebSocket: Socket = globalThis.WebSocket, random = Math.random }) {
+  constructor({ url, listener, session = false, WebSocket: Socket = globalThis.WebSocket, random = Math.random }) {
     this.#url = url;
+    this.#session = session;
     this.#listener = listener;
     this.#WebSocket = Socket;
     this.#backoff = new Backoff(random);
@@ -56,7 +68,7 @@ export class Signaling {
   /**
    * login connects and logs in; a connection under another name is ended first.
    * @param {string} name
-   * @param {string} credential  proves later that the same client returns
+   * @param {string | undefined} credential  proves later that the same client returns; a session needs none
    * @param {boolean} known  whether this name was let in before, in an earlier life of the page
    */
   login(name, credential, known = false) {
@@ -176,7 +188,11 @@ export class Signaling {
    */
   #refused(reply) {
     const reason = reply.reason || 'taken';
-    const retrying = passing.has(reason) || (!reply.reason && this.#known);
+    if (this.#session && reason === 'denied') {
+      this.#ended();
+      return;
+    }
+    const retrying = this.#session || passing.has(reason) || (!reply.reason && this.#known);
     this.#drop(1000);
     if (retrying) this.#again();
     else this.#login = null;
@@ -189,6 +205,10 @@ export class Signaling {
    */
   #closed(socket, code) {
     if (socket !== this.#socket) return;
+    if (code === closeRevoked) {
+      this.#ended();
+      return;
+    }
     if (code !== closeReplaced) {
       this.#lost();
       return;
@@ -198,11 +218,18 @@ export class Signaling {
     this.#listener.replaced();
   }
 
+  #ended() {
+    this.#drop(1000);
+    this.#login = null;
+    this.#listener.revoked();
+  }
+
   #lost() {
     const wasOnline = this.#online;
     this.#drop(1000);
     this.#again();
     if (wasOnline) this.#listener.down();
+    else this.#listener.failed();
   }
 
   #again() {

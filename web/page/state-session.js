@@ -72,6 +72,13 @@ export const session = {
     t.set({ connection: 'replaced', waiting: null });
   },
 
+  /** This phone's right has ended: it was removed, or a guest's date passed. */
+  revoked(t) {
+    if (t.call) t.end();
+    t.set({ session: 'revoked', refused: null, connection: 'offline', peers: null, waiting: null, notice: null });
+    t.do({ do: 'logout' });
+  },
+
   /** The person wants this window to be the one. */
   usehere(t) {
     t.set({ connection: 'offline' });

@@ -44,10 +44,11 @@ export function step(state, event) {
 /**
  * screen names what the person sees: it is the page's data-state.
  * @param {State} state
- * @returns {'login' | 'home' | 'ringing' | 'calling' | 'viewing' | 'incall'}
+ * @returns {'login' | 'home' | 'ringing' | 'calling' | 'viewing' | 'incall' | 'revoked'}
  */
 export function screen(state) {
   if (state.call) return state.call.phase;
+  if (state.session === 'revoked') return 'revoked';
   return state.session === 'in' ? 'home' : 'login';
 }
 

@@ -39,7 +39,7 @@
  *
  * @typedef {object} State
  * @property {string} me
- * @property {'out' | 'joining' | 'in'} session
+ * @property {'out' | 'joining' | 'in' | 'revoked'} session  revoked: the right to use the doorbell has ended
  * @property {{reason: string, text: string} | null} refused
  * @property {'offline' | 'online' | 'replaced'} connection
  * @property {Peer[] | null} peers  the others here; null where the relay doesn't say

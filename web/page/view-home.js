@@ -24,7 +24,7 @@ export class HomeView {
   /**
    * @param {Post} post
    * @param {Words} words
-   * @param {{version: string}} settings
+   * @param {{version: string, me?: object}} settings  with me, the name is the house's and not to be changed here
    */
   constructor(post, words, settings) {
     this.#post = post;
@@ -37,6 +37,8 @@ export class HomeView {
       if (this.#callTo.value.trim()) post({ type: 'call', peer: this.#callTo.value });
       else this.#callTo.focus();
     });
+    show(byId('renameBtn'), !settings.me);
+    show(byId('phonesBtn'), Boolean(settings.me));
     byId('renameBtn').addEventListener('click', () => post({ type: 'logout' }));
     byId('useHereBtn').addEventListener('click', () => post({ type: 'usehere' }));
     byId('dismissBtn').addEventListener('click', () => post({ type: 'dismiss' }));

@@ -19,11 +19,14 @@ export class LoginView {
   /**
    * @param {Post} post
    * @param {Words} words
-   * @param {{open: boolean}} settings
+   * @param {{open: boolean, me?: {name: string}}} settings  with me, there is nothing to ask
    */
   constructor(post, words, settings) {
     this.#words = words;
     show(byId('openNote'), settings.open);
+    show(byId('loginName'), !settings.me);
+    show(byId('loginMe'), Boolean(settings.me));
+    write(byId('loginMe'), words.say('login.me', { name: settings.me?.name }));
     byId('loginForm', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault();
       if (this.#input.value.trim()) post({ type: 'login', name: this.#input.value });
@@ -33,7 +36,8 @@ export class LoginView {
 
   /** @param {State} state */
   render({ session, refused, me }) {
-    const visible = session !== 'in';
+    const visible = session === 'out' || session === 'joining';
+    show(byId('revoked'), session === 'revoked');
     const appeared = visible && this.#page.hidden;
     show(this.#page, visible);
     if (!visible) return;

@@ -222,3 +222,73 @@ test('a browser without WebRTC ends the ring here and says so', async () => {
   assert.equal(phone.state.call, null);
   assert.deepEqual(sent(), [['leave', 'r1', 'failed']]);
 });
+
+/** member is a page that the house's session lets in under a name. */
+function member(gone = async () => false) {
+  const memory = browser();
+  const phone = new Phone({
+    url: 'ws://house/ws', door: 'doorbell', me: 'Kitchen', gone, store: new Store(memory.local), tab: new Store(memory.session),
+    listener: { state: () => undefined, sound: () => undefined, remote: () => undefined, local: () => undefined },
+  });
+  phone.open();
+  return { phone, memory };
+}
+
+const welcome = { type: 'login', success: true, name: 'Kitchen', here, iceServers: [] };
+
+test('with a session: logged in at once under the house\'s name, without a credential, and nothing is remembered', () => {
+  const { phone, memory } = member();
+  assert.deepEqual(FakeSocket.last.open().sent, [{ type: 'login', name: 'Kitchen', kind: 'phone', presence: true }]);
+  FakeSocket.last.frame(welcome);
+  assert.equal(screen(phone.state), 'home');
+  const store = new Store(memory.local);
+  assert.deepEqual([store.get('name'), store.get('credential')], [undefined, undefined]);
+});
+
+test('revoked in a call: it ends, microphone and all, and the page stays away', async () => {
+  const { phone } = member();
+  FakeSocket.last.open().frame(welcome).frame(ring('r1'));
+  await settle();
+  phone.post({ type: 'accept' });
+  await settle();
+  FakeSocket.last.frame({ type: 'leave', name: 'doorbell', call: 'r1', reason: 'revoked' });
+  FakeSocket.last.drop(4003);
+  assert.equal(screen(phone.state), 'revoked');
+  assert.equal(phone.state.call, null);
+  assert.equal(FakePeerConnection.last.closed && granted.audio.stopped, true);
+  mock.timers.tick(60_000);
+  phone.wake();
+  assert.equal(FakeSocket.made.length, 1);
+});
+
+test('a close without the leave before it ends the call as well', async () => {
+  const { phone } = member();
+  FakeSocket.last.open().frame(welcome).frame(ring('r1'));
+  await settle();
+  FakeSocket.last.drop(4003);
+  assert.deepEqual([screen(phone.state), phone.state.call], ['revoked', null]);
+  assert.equal(FakePeerConnection.last.closed, true);
+});
+
+test('not let in again: the page asks the house whether its session has ended, and believes only a clear yes', async () => {
+  let ended = false;
+  let asked = 0;
+  const { phone } = member(async () => {
+    asked++;
+    return ended;
+  });
+  FakeSocket.last.open().frame(welcome);
+  FakeSocket.last.drop(1006);
+  mock.timers.tick(10_000);
+  FakeSocket.last.drop(1006);
+  await settle();
+  assert.deepEqual([asked, screen(phone.state), phone.state.connection], [1, 'home', 'offline']);
+  ended = true;
+  mock.timers.tick(10_000);
+  FakeSocket.last.drop(1006);
+  await settle();
+  assert.equal(screen(phone.state), 'revoked');
+  const { length } = FakeSocket.made;
+  mock.timers.tick(60_000);
+  assert.equal(FakeSocket.made.length, length);
+});

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { closeReplaced, Signaling } from '../page/protocol.js';
+import { closeReplaced, closeRevoked, Signaling } from '../page/protocol.js';
 import { FakeSocket } from './support.js';
 
 /** make returns a signaling that waits the longest time its back-off allows, and what it told. */
-function make() {
+function make({ session } = {}) {
   const told = [];
   const tell = (what) => (...rest) => void told.push([what, ...rest]);
-  const listener = { welcome: tell('welcome'), refused: tell('refused'), down: tell('down'), replaced: tell('replaced'), message: tell('message') };
-  const signaling = new Signaling({ url: 'ws://house/ws', listener, WebSocket: FakeSocket, random: () => 1 });
+  const listener = { welcome: tell('welcome'), refused: tell('refused'), down: tell('down'), replaced: tell('replaced'), revoked: tell('revoked'), failed: tell('failed'), message: tell('message') };
+  const signaling = new Signaling({ url: 'ws://house/ws', listener, session, WebSocket: FakeSocket, random: () => 1 });
   return { signaling, told, kinds: () => told.map(([kind]) => kind) };
 }
 
@@ -56,7 +56,7 @@ test('reconnects for ever with growing patience, and at once when the phone wake
     assert.equal(FakeSocket.made.length, count + 1, `after ${wait} ms`);
     FakeSocket.last.drop(1006);
   }
-  assert.deepEqual(kinds(), ['down'], 'told once');
+  assert.deepEqual(kinds().filter((kind) => kind !== 'failed'), ['down'], 'told once');
   const count = FakeSocket.made.length;
   signaling.nudge();
   assert.equal(FakeSocket.made.length, count + 1);
@@ -166,4 +166,42 @@ test('an address that the browser refuses is tried again, not thrown', () => {
   signaling.login('Kitchen', 'secret');
   mock.timers.tick(20_000);
   signaling.logout();
+});
+
+test('the right has ended: no reconnect, with a session or without', () => {
+  for (const session of [true, false]) {
+    const { signaling, told } = make({ session });
+    signaling.login('Kitchen', undefined, true);
+    FakeSocket.last.open().frame({ type: 'login', success: true });
+    told.length = 0;
+    const count = FakeSocket.made.length;
+    FakeSocket.last.drop(closeRevoked);
+    mock.timers.tick(60_000);
+    signaling.nudge();
+    assert.deepEqual(told, [['revoked']]);
+    assert.equal(FakeSocket.made.length, count);
+  }
+});
+
+test('with a session: no credential; "denied" means that it has ended, any other refusal is waited out', () => {
+  const { signaling, kinds, told } = make({ session: true });
+  signaling.login('Kitchen', undefined, true);
+  assert.deepEqual(FakeSocket.last.open().sent, [{ type: 'login', name: 'Kitchen', kind: 'phone', presence: true }]);
+  FakeSocket.last.frame({ type: 'login', success: false, reason: 'taken', message: 'still there' });
+  assert.deepEqual(told, [['refused', 'taken', 'still there', true]]);
+  mock.timers.tick(500);
+  assert.equal(FakeSocket.made.length, 2);
+  FakeSocket.last.open().frame({ type: 'login', success: false, reason: 'denied' });
+  mock.timers.tick(60_000);
+  assert.deepEqual(kinds(), ['refused', 'revoked']);
+  assert.equal(FakeSocket.made.length, 2);
+});
+
+test('a socket that was never let in is told as failed each time', () => {
+  const { signaling, kinds } = make({ session: true });
+  signaling.login('Kitchen', undefined, true);
+  FakeSocket.last.drop(1006);
+  mock.timers.tick(500);
+  FakeSocket.last.drop(1006);
+  assert.deepEqual(kinds(), ['failed', 'failed']);
 });

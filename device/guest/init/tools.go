@@ -22,7 +22,7 @@ import (
 // tool runs one of the program's tools, named by its first argument.
 func tool(args []string) error {
 	if len(args) == 0 {
-		return errors.New("no tool named: agent, control, capture, edges, webcam or supervise")
+		return errors.New("no tool named: agent, control, capture, edges, webcam, hold or supervise")
 	}
 	switch name, args := args[0], args[1:]; {
 	case name == "agent" && len(args) == 0:
@@ -51,6 +51,12 @@ func tool(args []string) error {
 			return fmt.Errorf("supervise: %w", err)
 		}
 		return supervise(limit, args[1:])
+	case name == "hold" && len(args) == 2:
+		pid, err := strconv.Atoi(args[0])
+		if err != nil {
+			return fmt.Errorf("hold: %w", err)
+		}
+		return hold(pid, args[1])
 	case name == "webcam" && len(args) == 1:
 		return plugIn(args[0])
 	}

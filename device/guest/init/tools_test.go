@@ -44,6 +44,7 @@ func TestToolErrors(t *testing.T) {
 		"no device":       {[]string{"capture", "/nonexistent", "1"}, "open /nonexistent"},
 		"no chip":         {[]string{"edges", "/nonexistent", "1"}, "open /nonexistent"},
 		"no camera":       {[]string{"webcam", "/nonexistent"}, "/nonexistent"},
+		"no process":      {[]string{"hold", "door", "/dev/video0"}, "hold:"},
 		"device, no V4L2": {[]string{"capture", "/dev/null", "1"}, "ask /dev/null"},
 	} {
 		if err := tool(c.args); err == nil || !strings.Contains(err.Error(), c.want) {
