@@ -128,7 +128,7 @@ func (d *Door) runVideo(ctx context.Context, delivered func()) error {
 	epoch := time.Now()
 	return d.options.Video.Stream(ctx, func(accessUnit []byte, key bool, captured time.Time) {
 		delivered()
-		d.video.write(accessUnit, key, uint32(captured.Sub(epoch)*videoClock/time.Second))
+		d.video.write(accessUnit, key, moment{uint32(captured.Sub(epoch) * videoClock / time.Second), captured})
 	})
 }
 
@@ -142,7 +142,7 @@ func (d *Door) runAudio(ctx context.Context, delivered func()) error {
 		if at := captured.Sub(epoch); at-next > 4*duration {
 			next = at
 		}
-		d.audio.write(packet, false, uint32(next*audioClock/time.Second))
+		d.audio.write(packet, false, moment{uint32(next * audioClock / time.Second), captured})
 		next += duration
 	})
 }

@@ -208,9 +208,8 @@ func codecsOf(estimators *estimators) (*webrtc.MediaEngine, *interceptor.Registr
 	if err := media.RegisterCodec(opus, webrtc.RTPCodecTypeAudio); err != nil {
 		return nil, nil, fmt.Errorf("registering Opus: %w", err)
 	}
-	playout := webrtc.RTPHeaderExtensionCapability{URI: playoutDelayURI}
-	if err := media.RegisterHeaderExtension(playout, webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverDirectionSendonly); err != nil {
-		return nil, nil, fmt.Errorf("registering the playout delay: %w", err)
+	if err := extensionsOf(media); err != nil {
+		return nil, nil, err
 	}
 	interceptors := &interceptor.Registry{}
 	// First, so that what is sent again counts, and is no more than the network
@@ -225,6 +224,20 @@ func codecsOf(estimators *estimators) (*webrtc.MediaEngine, *interceptor.Registr
 		return nil, nil, fmt.Errorf("setting up reports: %w", err)
 	}
 	return media, interceptors, nil
+}
+
+// extensionsOf registers the RTP header extensions that the door sends.
+func extensionsOf(media *webrtc.MediaEngine) error {
+	for _, e := range []struct {
+		uri  string
+		kind webrtc.RTPCodecType
+	}{{playoutDelayURI, webrtc.RTPCodecTypeVideo}, {captureTimeURI, webrtc.RTPCodecTypeVideo}, {captureTimeURI, webrtc.RTPCodecTypeAudio}} {
+		capability := webrtc.RTPHeaderExtensionCapability{URI: e.uri}
+		if err := media.RegisterHeaderExtension(capability, e.kind, webrtc.RTPTransceiverDirectionSendonly); err != nil {
+			return fmt.Errorf("registering the header extension %s: %w", e.uri, err)
+		}
+	}
+	return nil
 }
 
 func newVideoFanout(wantKey func()) *fanout {

@@ -1,7 +1,9 @@
 package rtc
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
+	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/sdp/v3"
@@ -12,6 +14,11 @@ import (
 // receiver's jitter buffer
 // (webrtc.googlesource.com, docs/native-code/rtp-hdrext/playout-delay).
 const playoutDelayURI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+
+// captureTimeURI names the one that says when a frame was captured, by the sender's
+// clock (docs/native-code/rtp-hdrext/abs-capture-time): with the sender reports a
+// page knows how old the picture is that it shows.
+const captureTimeURI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 
 // outlet is a [fanout]'s end at one peer connection.
 type outlet struct {
@@ -26,6 +33,7 @@ type outlet struct {
 	starved bool                    // only key frames are sent
 	counted bool                    // the phone reports what arrives (transport-wide congestion control)
 	playout uint8                   // id of the playout-delay extension; 0: not negotiated
+	capture uint8                   // id of the abs-capture-time extension; 0: not negotiated
 }
 
 var _ webrtc.TrackLocal = (*outlet)(nil)
@@ -53,6 +61,8 @@ func (o *outlet) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, 
 			switch extension.URI {
 			case playoutDelayURI:
 				o.playout = uint8(extension.ID)
+			case captureTimeURI:
+				o.capture = uint8(extension.ID)
 			case sdp.TransportCCURI:
 				o.counted = true
 			}
@@ -106,20 +116,30 @@ func (o *outlet) Kind() webrtc.RTPCodecType { return o.fanout.kind }
 // send writes the packets of one frame; the caller holds fanout.mu. A phone
 // whose network refuses a packet loses that packet: NACK and the next key frame
 // repair it, and a connection that is gone is noticed by ICE.
-func (o *outlet) send(payloads [][]byte, timestamp uint32) {
+func (o *outlet) send(payloads [][]byte, at moment) {
 	if o.writer == nil {
 		return
 	}
 	for i, payload := range payloads {
 		o.header.SequenceNumber++
 		header := o.header
-		header.Timestamp = timestamp + o.offset
+		header.Timestamp = at.timestamp + o.offset
 		header.Marker = o.fanout.kind == webrtc.RTPCodecTypeVideo && i == len(payloads)-1
 		if o.playout != 0 {
 			// 12 bits each of least and most delay, in 10 ms: 0 and 0. SetExtension
 			// fails only for a payload that isn't 1 to 16 bytes.
 			_ = header.SetExtension(o.playout, []byte{0, 0, 0})
 		}
+		if o.capture != 0 && i == 0 {
+			_ = header.SetExtension(o.capture, binary.BigEndian.AppendUint64(nil, ntpTime(at.captured)))
+		}
 		_, _ = o.writer.WriteRTP(&header, payload)
 	}
+}
+
+// ntpTime is a time in seconds since 1900, of which the lower half are fractions
+// (RFC 5905 section 6).
+func ntpTime(t time.Time) uint64 {
+	const from1900 = 2208988800 // seconds to 1970
+	return uint64(t.Unix()+from1900)<<32 | uint64(t.Nanosecond())<<32/uint64(time.Second)
 }

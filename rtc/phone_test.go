@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/pion/interceptor"
+	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 	"github.com/pion/webrtc/v4/pkg/media"
 
@@ -50,6 +51,7 @@ type phone struct {
 	mic      *webrtc.TrackLocalStaticSample
 	frames   chan struct{} // a video packet with the marker has come
 	sounds   chan struct{}
+	packet   func(*webrtc.TrackRemote, *rtp.Packet) // sees each packet; nil: nobody does. Set before call
 }
 
 // startDoor runs a door over loopback until the test ends.
@@ -118,8 +120,12 @@ func (p *phone) connect() {
 			heard = p.frames
 		}
 		for {
-			if _, _, err := track.ReadRTP(); err != nil {
+			packet, _, err := track.ReadRTP()
+			if err != nil {
 				return
+			}
+			if p.packet != nil {
+				p.packet(track, packet)
 			}
 			select {
 			case heard <- struct{}{}:
@@ -149,6 +155,9 @@ func reportingAPI(t *testing.T, settings webrtc.SettingEngine) *webrtc.API {
 		if err := engine.RegisterCodec(codec.what, codec.kind); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: captureTimeURI}, webrtc.RTPCodecTypeVideo); err != nil {
+		t.Fatal(err)
 	}
 	if err := errors.Join(webrtc.ConfigureNack(engine, registry), webrtc.ConfigureRTCPReports(registry), webrtc.ConfigureTWCCSender(engine, registry)); err != nil {
 		t.Fatal(err)
