@@ -150,6 +150,7 @@ func checkDevices(c *Config, wrong report) {
 	if !slices.Contains([]string{"auto", "hardware", "software"}, c.Camera.Encoder) {
 		wrong("camera.encoder", "expected auto, hardware or software, got %q", c.Camera.Encoder)
 	}
+	checkPicture(c, wrong)
 	if c.Camera.BitRate != 0 {
 		within(wrong, "camera.bit_rate", c.Camera.BitRate, 50_000, 50_000_000)
 	}
@@ -158,6 +159,21 @@ func checkDevices(c *Config, wrong report) {
 	}
 	if c.Button.Settle < time.Millisecond || c.Button.Settle > time.Second {
 		wrong("button.settle", "expected 1ms to 1s, got %s", c.Button.Settle)
+	}
+}
+
+// checkPicture looks at what is done to the picture.
+func checkPicture(c *Config, wrong report) {
+	if !slices.Contains([]int{0, 90, 180, 270}, c.Camera.Rotate) {
+		wrong("camera.rotate", "expected 0, 90, 180 or 270, got %d", c.Camera.Rotate)
+	}
+	for i, m := range c.Camera.Mask {
+		if m.X < 0 || m.Y < 0 || m.Width < 1 || m.Height < 1 || m.X+m.Width > 100 || m.Y+m.Height > 100 {
+			wrong(fmt.Sprintf("camera.mask[%d]", i), "expected a part of the picture in percent, such as {x: 0, y: 0, width: 30, height: 100}, got %+v", m)
+		}
+	}
+	if changed := c.Camera.Rotate != 0 || c.Camera.Mirror || len(c.Camera.Mask) > 0; changed && c.Camera.Format == "h264" {
+		wrong("camera.format", "a picture that the camera encodes can't be turned, mirrored or masked; set it to auto")
 	}
 }
 

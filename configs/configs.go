@@ -112,7 +112,19 @@ type Camera struct {
 	BitRate   int    `yaml:"bit_rate"`
 	Format    string `yaml:"format"`
 	Encoder   string `yaml:"encoder"`
+	Rotate    int    `yaml:"rotate"`
+	Mirror    bool   `yaml:"mirror"`
+	Mask      []Mask `yaml:"mask"`
 	KeepOpen  bool   `yaml:"keep_open"`
+}
+
+// Mask is a part of the picture that nobody sees, in percent of its width and
+// height from the upper left corner.
+type Mask struct {
+	X      int `yaml:"x"`
+	Y      int `yaml:"y"`
+	Width  int `yaml:"width"`
+	Height int `yaml:"height"`
 }
 
 // Microphone is where the visitor's voice comes from, and how it is cleaned.

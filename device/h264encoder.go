@@ -116,5 +116,12 @@ func (e *h264Encoder) encodeOne(p *image.YCbCr, key bool) (unit []byte, isKey bo
 	return unit, isKey, nil
 }
 
+// setBitRate changes what is aimed at, bit/s, from the next picture on.
+func (e *h264Encoder) setBitRate(rate int) {
+	if c, ok := e.codec.Controller().(codec.BitRateController); ok {
+		_ = c.SetBitRate(rate) // it never fails
+	}
+}
+
 // close frees the encoder; nothing else may be called afterwards.
 func (e *h264Encoder) close() error { return e.codec.Close() }

@@ -1,8 +1,13 @@
 package device
 
 import (
+	"context"
+	"errors"
+	"io"
 	"math"
 	"math/rand/v2"
+	"sync"
+	"testing"
 	"time"
 )
 
@@ -91,4 +96,170 @@ func (r *resonator) next(x float64) float64 {
 	y := r.gain*x + r.a*r.y1 + r.b*r.y2
 	r.y1, r.y2 = y, r.y1
 	return y
+}
+
+// room is a porch with a loudspeaker and a microphone, whose cards go by time. What the loudspeaker plays is heard by
+// the microphone through the response, beside near, who speaks there.
+type room struct {
+	reference *EchoReference
+	taps      []int // of the response, those that count
+	gains     []float64
+	near      []int16
+	noise     *rand.Rand
+	begin     time.Time
+	rattles   bool    // the loudspeaker is driven too hard
+	drift     float64 // how much faster than the loudspeaker's clock the microphone's is
+
+	mu   sync.Mutex
+	air  []float64 // what has left the loudspeaker, from begin on
+	echo []float64
+}
+
+func newRoom(response []float64, near []int16) *room {
+	r := &room{reference: NewEchoReference(), near: near, noise: rand.New(rand.NewPCG(3, 4)), begin: time.Now()}
+	for i, v := range response {
+		if math.Abs(v) > 1e-3 {
+			r.taps, r.gains = append(r.taps, i), append(r.gains, v)
+		}
+	}
+	return r
+}
+
+// roomSpeaker is the loudspeaker's card: it takes 10 ms at once, when the ones before are played.
+type roomSpeaker struct {
+	*room
+	next int // sample
+}
+
+func (s *roomSpeaker) WriteSamples(ctx context.Context, pcm []int16) error {
+	if s.next == 0 {
+		s.next = samplesIn(time.Since(s.begin))
+	}
+	for len(pcm) > 0 {
+		n := min(len(pcm), SampleRate/100)
+		if err := sleepUntil(ctx, s.begin.Add(durationOf(s.next))); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		for len(s.air) < s.next {
+			s.air = append(s.air, 0)
+		}
+		for _, sample := range pcm[:n] {
+			s.air = append(s.air, s.leaves(sample))
+		}
+		s.mu.Unlock()
+		s.reference.Played(pcm[:n])
+		s.next += n
+		pcm = pcm[n:]
+	}
+	return nil
+}
+
+func (s *roomSpeaker) Close() error { return nil }
+
+// roomMicrophone is the microphone's card.
+type roomMicrophone struct {
+	*room
+	next int
+}
+
+func (m *roomMicrophone) ReadSamples(ctx context.Context, pcm []int16) (time.Time, error) {
+	if m.next == 0 {
+		m.next = samplesIn(time.Since(m.begin))
+	}
+	first := m.begin.Add(time.Duration(float64(durationOf(m.next)) * (1 - m.drift)))
+	if err := sleepUntil(ctx, first.Add(durationOf(len(pcm)))); err != nil {
+		return first, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range pcm {
+		at, heard := int(float64(m.next+i)*(1-m.drift)), 0.0
+		for n, k := range m.taps {
+			if at-k >= 0 && at-k < len(m.air) {
+				heard += m.gains[n] * m.air[at-k]
+			}
+		}
+		for len(m.echo) <= at {
+			m.echo = append(m.echo, 0)
+		}
+		m.echo[at] = heard
+		if at < len(m.near) {
+			heard += float64(m.near[at])
+		}
+		pcm[i] = rounded(float32(heard + 12*m.noise.NormFloat64())) // -69 dBFS
+	}
+	m.next += len(pcm)
+	return first, nil
+}
+
+// leaves is what leaves the loudspeaker for a sample.
+func (r *room) leaves(sample int16) float64 {
+	if r.rattles {
+		return 9000 * math.Sin(float64(sample)/2500) // it folds over
+	}
+	return float64(sample)
+}
+
+func (m *roomMicrophone) Close() error { return nil }
+
+// heardByPhone runs the whole way of the sound for a while: the phone's packets to the loudspeaker, the air, and the
+// microphone to the phone, which decodes. It returns what the phone hears, from the room's begin on, as the microphone
+// heard it: without the delay of codecs.
+func (r *room) heardByPhone(t *testing.T, far []int16, length time.Duration, clean CleanOptions) (heard []float64, status EchoStatus) {
+	t.Helper()
+	clean.Echo = r.reference
+	m := NewMixer(MixerOptions{Open: func(context.Context) (io.Closer, error) { return &roomSpeaker{room: r}, nil }})
+	v := NewVoice(VoiceOptions{
+		Open:    func(context.Context) (io.Closer, error) { return &roomMicrophone{room: r}, nil },
+		BitRate: 96000, Complexity: 8, Clean: clean,
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), length)
+	defer cancel()
+	var running sync.WaitGroup
+	running.Go(func() { _ = m.Run(ctx) })
+	running.Go(func() {
+		talker := m.Join()
+		defer talker.Leave()
+		encoder, err := newOpusEncoder(64000, 8, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for i := 0; (i+1)*FrameSamples <= len(far) && ctx.Err() == nil; i++ {
+			packet, err := encoder.encode(far[i*FrameSamples : (i+1)*FrameSamples])
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			talker.Receive(uint16(i), uint32(i*FrameSamples), packet)
+			_ = sleepUntil(ctx, r.begin.Add(time.Duration(i+1)*FrameDuration))
+		}
+		<-ctx.Done()
+	})
+	decoder, err := newOpusDecoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = v.Stream(ctx, func(packet []byte, _ time.Duration, captured time.Time) {
+		pcm, err := decoder.decode(packet)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		at := samplesIn(captured.Sub(r.begin))
+		for len(heard) < at {
+			heard = append(heard, 0)
+		}
+		for _, s := range pcm {
+			heard = append(heard, float64(s)*32768)
+		}
+		status = v.State().Echo
+	})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the microphone ended with %v", err)
+	}
+	cancel()
+	running.Wait()
+	return heard, status
 }

@@ -186,5 +186,18 @@ func (c *H264Camera) EncodingPath() string {
 	return "the camera's own H.264, passed on; it makes key frames when it likes, so that a phone may see a still picture at first"
 }
 
+// setBitRate asks the camera for another bit rate, bit/s. It is a wish.
+func (c *H264Camera) setBitRate(rate int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.setControl(v4l2CIDBitRate, rate)
+	if c.uvcxUnit != 0 {
+		_ = c.uvcxSet(c.uvcxUnit, uvcxBitRateLayers, uvcxBitRate(rate))
+	}
+}
+
 // KeyFrames tells whether the camera makes key frames on demand.
 func (c *H264Camera) KeyFrames() bool { return c.keyFrameControl || c.uvcxUnit != 0 }

@@ -1,14 +1,11 @@
 package device
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"io"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -31,6 +28,9 @@ type VideoOptions struct {
 	// KeyFrameInterval is the time between key frames that nobody asked for.
 	// Short ones cost bit rate. Default 5 s.
 	KeyFrameInterval time.Duration
+	// Transform is done to pictures before they are encoded. It can't be done to
+	// H.264 of a camera's own.
+	Transform Transform
 	// Encoder is what encodes pictures. Default EncoderAuto.
 	Encoder Encoder
 	// Logger hears what a householder may want to know. Default: none.
@@ -43,6 +43,7 @@ type Video struct {
 	options VideoOptions
 
 	keyWanted atomic.Bool
+	limit     atomic.Int64   // of the bit rate, bit/s; 0: none
 	chooser   encoderChooser // owned by the Stream that runs
 	status    videoStatus
 }
@@ -70,6 +71,9 @@ func NewVideo(options VideoOptions) (*Video, error) {
 	if options.KeyFrameInterval < 100*time.Millisecond || options.KeyFrameInterval > time.Hour {
 		return nil, fmt.Errorf("video key frame interval %v: must be 100ms to 1h", options.KeyFrameInterval)
 	}
+	if err := options.Transform.check(); err != nil {
+		return nil, err
+	}
 	switch options.Encoder {
 	case "":
 		options.Encoder = EncoderAuto
@@ -85,6 +89,11 @@ func NewVideo(options VideoOptions) (*Video, error) {
 // here or the camera can be asked. It never blocks; requests before the next
 // picture are one.
 func (v *Video) RequestKeyFrame() { v.keyWanted.Store(true) }
+
+// SetBitRate bounds the bit rate (bit/s), below what the options say; 0 is no bound.
+// Where pictures are encoded here, their rate and then their size go down with it;
+// a camera that encodes by itself is told where it can be. It never blocks.
+func (v *Video) SetBitRate(limit int) { v.limit.Store(int64(max(limit, 0))) }
 
 // Stream opens the camera and calls sink with each access unit (Annex B, 4-byte
 // start codes, SPS and PPS before each key frame) until ctx ends, whose error it
@@ -115,7 +124,7 @@ func (v *Video) stream(ctx context.Context, sink func([]byte, bool, time.Time)) 
 	if camera == nil {
 		return unreadable
 	}
-	s := &videoStream{video: v, camera: camera, sink: sink}
+	s := &videoStream{video: v, camera: camera, sink: sink, turn: transformer{Transform: v.options.Transform}}
 	defer func() {
 		if closing := s.close(); closing != nil {
 			v.options.Logger.Warn("camera did not close well", "camera", describe(camera), "error", closing)
@@ -135,160 +144,4 @@ func (v *Video) stream(ctx context.Context, sink func([]byte, bool, time.Time)) 
 			return err
 		}
 	}
-}
-
-// videoStream is one run of Stream. It belongs to its goroutine.
-type videoStream struct {
-	video   *Video
-	camera  io.Closer
-	sink    func([]byte, bool, time.Time)
-	encoder pictureEncoder // nil until there is a raw picture
-	size    image.Point    // of what the encoder takes
-	thin    thinner
-	last    time.Time // capture time of the last unit
-	keyed   bool      // a key frame has come
-}
-
-func (s *videoStream) close() error { return errors.Join(s.drop(), s.camera.Close()) }
-
-// drop closes the encoder, if there is one.
-func (s *videoStream) drop() error {
-	e := s.encoder
-	s.encoder = nil
-	if e == nil {
-		return nil
-	}
-	if err := e.close(); err != nil {
-		return fmt.Errorf("video encoder: closing: %w", err)
-	}
-	return nil
-}
-
-// handle encodes or passes on one frame.
-func (s *videoStream) handle(f Frame) error {
-	if f.Picture == nil {
-		if s.video.keyWanted.Swap(false) && !f.Key {
-			if c, ok := s.camera.(keyFramer); ok {
-				c.RequestKeyFrame()
-			}
-		}
-		return s.deliver(f)
-	}
-	if !s.thin.take(f.Captured, s.video.options.FrameRate) {
-		return nil
-	}
-	return s.encode(f)
-}
-
-// deliver hands an access unit to the sink.
-func (s *videoStream) deliver(f Frame) error {
-	if s.keyed = s.keyed || f.Key; !s.keyed || len(f.Unit) == 0 {
-		return nil
-	}
-	if !f.Captured.After(s.last) {
-		f.Captured = s.last.Add(time.Millisecond)
-	}
-	if s.last.IsZero() && s.encoder == nil {
-		s.video.status.path(cmp.Or(pathOf(s.camera), "H.264 as it comes, passed on"))
-	}
-	s.last = f.Captured
-	s.sink(f.Unit, f.Key, f.Captured)
-	s.video.status.delivered(len(f.Unit))
-	return nil
-}
-
-// encode encodes one picture. Hardware that fails is left for software.
-func (s *videoStream) encode(f Frame) error {
-	p, err := evenPicture(f.Picture)
-	if err != nil {
-		return fmt.Errorf("camera %s: %w", describe(s.camera), err)
-	}
-	if err := s.fit(p.Rect.Size()); err != nil {
-		return err
-	}
-	came := false
-	emit := func(f Frame) error {
-		came = true
-		return s.deliver(f)
-	}
-	err = s.encoder.encode(p, f.Captured, s.video.keyWanted.Swap(false), emit)
-	if err != nil && s.video.chooser.giveUp(s.encoder, err) {
-		s.video.options.Logger.Warn("the hardware encoder has failed; going on in software", "error", err)
-		if err := errors.Join(s.drop(), s.fit(p.Rect.Size())); err != nil {
-			return err
-		}
-		err = s.encoder.encode(p, f.Captured, true, emit)
-	}
-	if err == nil && !came {
-		s.video.status.skipped()
-	}
-	return err
-}
-
-// fit sees to it that there is an encoder for pictures of that size.
-func (s *videoStream) fit(size image.Point) error {
-	if s.encoder != nil && s.size == size {
-		return nil
-	}
-	if s.encoder != nil {
-		if err := s.encoder.drain(s.deliver); err != nil {
-			s.video.options.Logger.Warn("the last pictures of the size before are lost", "error", err)
-		}
-	}
-	if err := s.drop(); err != nil {
-		return err
-	}
-	options := s.video.options
-	settings := encoderSettings{width: size.X, height: size.Y, rate: s.rate(), bitRate: options.BitRate, keyInterval: options.KeyFrameInterval}
-	encoder, words, err := s.video.chooser.open(settings)
-	if err != nil {
-		return err
-	}
-	s.encoder, s.size = encoder, size
-	s.video.status.sized(size.X, size.Y)
-	s.video.status.path(strings.TrimPrefix(pathOf(s.camera)+"; "+words, "; "))
-	options.Logger.Debug("video encoder started", "width", size.X, "height", size.Y, "bit_rate", settings.bitRate, "path", words)
-	return nil
-}
-
-// rate is what the encoder can expect: no more than the camera gives.
-func (s *videoStream) rate() float64 {
-	rate := s.video.options.FrameRate
-	if c, ok := s.camera.(interface{ FrameRate() float64 }); ok && c.FrameRate() >= 1 {
-		rate = min(rate, c.FrameRate())
-	}
-	return rate
-}
-
-// describe is a camera's own description, or its type.
-func describe(camera io.Closer) string {
-	if c, ok := camera.(fmt.Stringer); ok {
-		return c.String()
-	}
-	return fmt.Sprintf("%T", camera)
-}
-
-// pathOf is what a camera says of how its pictures are encoded, or "".
-func pathOf(camera any) string {
-	if c, ok := camera.(interface{ EncodingPath() string }); ok {
-		return c.EncodingPath()
-	}
-	return ""
-}
-
-// thinner leaves pictures out where a camera gives more than are wanted.
-type thinner struct{ next time.Time }
-
-// take tells whether a picture captured then is to be used. Pictures may come a
-// quarter of an interval early: cameras aren't that regular.
-func (t *thinner) take(captured time.Time, rate float64) bool {
-	interval := time.Duration(float64(time.Second) / rate)
-	if captured.Before(t.next.Add(-interval / 4)) {
-		return false
-	}
-	t.next = t.next.Add(interval)
-	if t.next.Before(captured) {
-		t.next = captured.Add(interval * 3 / 4)
-	}
-	return true
 }

@@ -11,6 +11,7 @@ import (
 type lens struct {
 	opens, keys atomic.Int32
 	broken      atomic.Bool
+	limit       atomic.Int64 // bit/s
 }
 
 // failure is what a broken lens returns.
@@ -19,6 +20,8 @@ type failure string
 func (f failure) Error() string { return string(f) }
 
 func (l *lens) RequestKeyFrame() { l.keys.Add(1) }
+
+func (l *lens) SetBitRate(limit int) { l.limit.Store(int64(limit)) }
 
 func (l *lens) Stream(ctx context.Context, sink func([]byte, bool, time.Time)) error {
 	l.opens.Add(1)

@@ -64,6 +64,7 @@ type Door struct {
 	audio   *fanout
 	keys    *keyRequests
 	feeds   []*feed
+	limit   int                // of the picture's bit rate, bit/s; 0: none
 	offer   *signaling.Message // while an offer is handled
 }
 
@@ -127,7 +128,7 @@ func (d *Door) runVideo(ctx context.Context, delivered func()) error {
 	epoch := time.Now()
 	return d.options.Video.Stream(ctx, func(accessUnit []byte, key bool, captured time.Time) {
 		delivered()
-		d.video.write(accessUnit, key, uint32(captured.Sub(epoch)*videoClock/time.Second))
+		d.video.write(accessUnit, key, moment{uint32(captured.Sub(epoch) * videoClock / time.Second), captured})
 	})
 }
 
@@ -141,7 +142,7 @@ func (d *Door) runAudio(ctx context.Context, delivered func()) error {
 		if at := captured.Sub(epoch); at-next > 4*duration {
 			next = at
 		}
-		d.audio.write(packet, false, uint32(next*audioClock/time.Second))
+		d.audio.write(packet, false, moment{uint32(next * audioClock / time.Second), captured})
 		next += duration
 	})
 }
@@ -163,12 +164,16 @@ func (d *Door) Run(ctx context.Context) error {
 		d.running.Go(func() { f.run(inner) })
 	}
 	d.running.Go(func() { d.keys.run(inner) })
+	rates := time.NewTicker(ratePeriod)
+	defer rates.Stop()
 	d.demand()
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case <-d.timer.C:
 			d.handle(TimedOut{Call: d.timed})
+		case <-rates.C:
+			d.fitRate()
 		case <-d.mail.ready:
 			for _, n := range d.mail.take() {
 				n.handle(d)

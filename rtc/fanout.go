@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"sync"
+	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
@@ -29,7 +30,13 @@ type fanout struct {
 	outlets map[*outlet]struct{}
 	key     [][]byte // payloads of the newest key frame; video only
 	stale   bool     // delta frames have followed it
-	last    uint32   // timestamp of the newest frame
+	last    moment   // of the newest frame
+}
+
+// moment is when a frame was captured.
+type moment struct {
+	timestamp uint32 // in the codec's clock
+	captured  time.Time
 }
 
 func newFanout(kind webrtc.RTPCodecType, payloader rtp.Payloader, match func(webrtc.RTPCodecParameters) bool, wantKey func()) *fanout {
@@ -42,13 +49,12 @@ func newFanout(kind webrtc.RTPCodecType, payloader rtp.Payloader, match func(web
 	}
 }
 
-// write sends one access unit or packet to everybody who is open. timestamp
-// counts the codec's clock.
-func (f *fanout) write(frame []byte, key bool, timestamp uint32) {
+// write sends one access unit or packet to everybody who is open.
+func (f *fanout) write(frame []byte, key bool, at moment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	payloads := f.payloader.Payload(mtu, frame)
-	f.last = timestamp
+	f.last = at
 	if f.kind == webrtc.RTPCodecTypeVideo {
 		f.stale = !key
 		if key {
@@ -59,8 +65,8 @@ func (f *fanout) write(frame []byte, key bool, timestamp uint32) {
 		if o.waits && !key {
 			continue
 		}
-		o.waits = false
-		o.send(payloads, timestamp)
+		o.waits = o.starved
+		o.send(payloads, at)
 	}
 }
 

@@ -14,6 +14,8 @@ type VideoSource interface {
 	Stream(ctx context.Context, sink func(accessUnit []byte, key bool, captured time.Time)) error
 	// RequestKeyFrame asks for a key frame soon. It never blocks.
 	RequestKeyFrame()
+	// SetBitRate bounds the bit rate (bit/s); 0 is no bound. It never blocks.
+	SetBitRate(limit int)
 }
 
 // AudioSource is a microphone that gives Opus at 48 kHz.

@@ -54,10 +54,11 @@ const (
 // network makes peer connections that share one port.
 type network struct {
 	// Fixed after newNetwork.
-	api    *webrtc.API
-	config webrtc.Configuration
-	udp    *mediaPort
-	tcp    *ice.TCPMuxDefault
+	api        *webrtc.API
+	config     webrtc.Configuration
+	estimators estimators
+	udp        *mediaPort
+	tcp        *ice.TCPMuxDefault
 
 	loopback bool // media flows over loopback too
 	afar     bool // phones outside these networks are to be reached
@@ -104,7 +105,7 @@ func openPorts(options ICEOptions, logs pionLogs) (*mediaPort, *net.TCPListener,
 
 // build makes the API and the configuration of all connections.
 func (n *network) build(options ICEOptions, logs pionLogs) error {
-	media, interceptors, err := codecsOf()
+	media, interceptors, err := codecsOf(&n.estimators)
 	if err != nil {
 		return err
 	}
@@ -182,9 +183,11 @@ func isH264(codec webrtc.RTPCodecParameters) bool { return codec.MimeType == web
 func isOpus(codec webrtc.RTPCodecParameters) bool { return codec.MimeType == webrtc.MimeTypeOpus }
 
 // codecsOf registers what the door speaks, and nothing else.
-func codecsOf() (*webrtc.MediaEngine, *interceptor.Registry, error) {
+func codecsOf(estimators *estimators) (*webrtc.MediaEngine, *interceptor.Registry, error) {
 	media := &webrtc.MediaEngine{}
-	feedback := []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}}
+	feedback := []webrtc.RTCPFeedback{
+		{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}, {Type: webrtc.TypeRTCPFBTransportCC},
+	}
 	video := []webrtc.RTPCodecParameters{
 		{PayloadType: 102, RTPCodecCapability: webrtc.RTPCodecCapability{
 			MimeType: webrtc.MimeTypeH264, ClockRate: videoClock, SDPFmtpLine: h264, RTCPFeedback: feedback,
@@ -200,15 +203,20 @@ func codecsOf() (*webrtc.MediaEngine, *interceptor.Registry, error) {
 	}
 	opus := webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{
 		MimeType: webrtc.MimeTypeOpus, ClockRate: audioClock, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+		RTCPFeedback: []webrtc.RTCPFeedback{{Type: webrtc.TypeRTCPFBTransportCC}},
 	}}
 	if err := media.RegisterCodec(opus, webrtc.RTPCodecTypeAudio); err != nil {
 		return nil, nil, fmt.Errorf("registering Opus: %w", err)
 	}
-	playout := webrtc.RTPHeaderExtensionCapability{URI: playoutDelayURI}
-	if err := media.RegisterHeaderExtension(playout, webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverDirectionSendonly); err != nil {
-		return nil, nil, fmt.Errorf("registering the playout delay: %w", err)
+	if err := extensionsOf(media); err != nil {
+		return nil, nil, err
 	}
 	interceptors := &interceptor.Registry{}
+	// First, so that what is sent again counts, and is no more than the network
+	// carries.
+	if err := estimators.register(media, interceptors); err != nil {
+		return nil, nil, err
+	}
 	if err := webrtc.ConfigureNack(media, interceptors); err != nil {
 		return nil, nil, fmt.Errorf("setting up retransmission: %w", err)
 	}
@@ -216,6 +224,20 @@ func codecsOf() (*webrtc.MediaEngine, *interceptor.Registry, error) {
 		return nil, nil, fmt.Errorf("setting up reports: %w", err)
 	}
 	return media, interceptors, nil
+}
+
+// extensionsOf registers the RTP header extensions that the door sends.
+func extensionsOf(media *webrtc.MediaEngine) error {
+	for _, e := range []struct {
+		uri  string
+		kind webrtc.RTPCodecType
+	}{{playoutDelayURI, webrtc.RTPCodecTypeVideo}, {captureTimeURI, webrtc.RTPCodecTypeVideo}, {captureTimeURI, webrtc.RTPCodecTypeAudio}} {
+		capability := webrtc.RTPHeaderExtensionCapability{URI: e.uri}
+		if err := media.RegisterHeaderExtension(capability, e.kind, webrtc.RTPTransceiverDirectionSendonly); err != nil {
+			return fmt.Errorf("registering the header extension %s: %w", e.uri, err)
+		}
+	}
+	return nil
 }
 
 func newVideoFanout(wantKey func()) *fanout {

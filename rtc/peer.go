@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/interceptor/pkg/cc"
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 )
@@ -31,7 +33,8 @@ type peer struct {
 	video      *outlet
 	audio      *outlet
 
-	talk atomic.Bool // what the phone says may be heard
+	talk      atomic.Bool                           // what the phone says may be heard
+	estimator atomic.Pointer[cc.BandwidthEstimator] // of its network; nil until connect
 
 	// Owned by the Door's loop.
 	fingerprint string // of the phone's certificate, "" until it has described itself
@@ -40,6 +43,8 @@ type peer struct {
 	holding     bool                      // a further one is being made, and candidates wait for it
 	found       []webrtc.ICECandidateInit // those that wait
 	failure     error
+	weak        time.Time   // since when its network carries less than the least picture; zero: it doesn't
+	keyed       time.Time   // when a key frame was last asked for since the phone gets nothing else
 	away        *time.Timer // until the phone must be back; nil while it is here
 
 	// Owned by run.
@@ -83,11 +88,12 @@ func (p *peer) close() {
 
 // connect makes the peer connection with its two tracks.
 func (p *peer) connect() error {
-	pc, err := p.network.api.NewPeerConnection(p.network.config)
+	pc, estimator, err := p.network.connect()
 	if err != nil {
 		return fmt.Errorf("making a peer connection: %w", err)
 	}
 	p.pc = pc
+	p.estimator.Store(&estimator)
 	pc.OnICECandidate(func(c *webrtc.ICECandidate) {
 		if c != nil {
 			p.post(peerCandidate{p, c.ToJSON()})
@@ -138,10 +144,16 @@ func (p *peer) changed(state webrtc.PeerConnectionState) error {
 // feedback reads what the phone reports of a track. Reading also drives
 // retransmission, which pion does on the way.
 func (p *peer) feedback(sender *webrtc.RTPSender) {
-	for {
+	for failures := 0; ; {
 		packets, _, err := sender.ReadRTCP()
-		if err != nil {
+		switch {
+		case err == nil:
+			failures = 0
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe), failures >= mostBadReports:
 			return
+		default: // a report that makes no sense is no reason to hear no others
+			failures++
+			continue
 		}
 		for _, packet := range packets {
 			switch packet.(type) {
@@ -151,6 +163,9 @@ func (p *peer) feedback(sender *webrtc.RTPSender) {
 		}
 	}
 }
+
+// mostBadReports bounds the reports in a row that can't be read.
+const mostBadReports = 100
 
 // listen passes on what the phone says, while it may be heard. The loudspeaker
 // is joined with the first packet: a phone without a microphone sends none.

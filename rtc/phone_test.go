@@ -3,11 +3,16 @@ package rtc
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/pion/interceptor"
+	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 	"github.com/pion/webrtc/v4/pkg/media"
 
@@ -41,10 +46,12 @@ type phone struct {
 	name     string
 	exchange *exchange
 	inbox    chan signaling.Message
+	through  *relay // between phone and door; nil: they are on one network
 	pc       *webrtc.PeerConnection
 	mic      *webrtc.TrackLocalStaticSample
 	frames   chan struct{} // a video packet with the marker has come
 	sounds   chan struct{}
+	packet   func(*webrtc.TrackRemote, *rtp.Packet) // sees each packet; nil: nobody does. Set before call
 }
 
 // startDoor runs a door over loopback until the test ends.
@@ -70,10 +77,13 @@ func startDoor(t *testing.T, options Options) (*Door, *exchange) {
 func ptr[T any](v T) *T { return &v }
 
 // newPhone logs a phone in.
-func (x *exchange) newPhone(t *testing.T, name string) *phone {
+func (x *exchange) newPhone(t *testing.T, name string) *phone { return x.newPhoneThrough(t, name, nil) }
+
+// newPhoneThrough is the same for a phone on a network of its own.
+func (x *exchange) newPhoneThrough(t *testing.T, name string, r *relay) *phone {
 	t.Helper()
 	p := &phone{
-		t: t, name: name, exchange: x,
+		t: t, name: name, exchange: x, through: r,
 		inbox:  make(chan signaling.Message, 1000),
 		frames: make(chan struct{}, 10000),
 		sounds: make(chan struct{}, 10000),
@@ -91,6 +101,9 @@ func (p *phone) connect() {
 	var settings webrtc.SettingEngine
 	settings.SetIncludeLoopbackCandidate(true)
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(settings))
+	if p.through != nil {
+		api = reportingAPI(p.t, settings)
+	}
 	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		p.t.Fatal(err)
@@ -107,8 +120,12 @@ func (p *phone) connect() {
 			heard = p.frames
 		}
 		for {
-			if _, _, err := track.ReadRTP(); err != nil {
+			packet, _, err := track.ReadRTP()
+			if err != nil {
 				return
+			}
+			if p.packet != nil {
+				p.packet(track, packet)
 			}
 			select {
 			case heard <- struct{}{}:
@@ -116,6 +133,36 @@ func (p *phone) connect() {
 			}
 		}
 	})
+}
+
+// reportingAPI is for phones on bad networks. They take retransmissions on the stream itself: pion's receiver, unlike
+// browsers, neither counts those that come on a stream of their own nor stops asking for what they bring.
+func reportingAPI(t *testing.T, settings webrtc.SettingEngine) *webrtc.API {
+	t.Helper()
+	settings.SetSRTPReplayProtectionWindow(1024) // as browsers have it: pion's own 64 refuses what is sent again late
+	engine, registry := &webrtc.MediaEngine{}, &interceptor.Registry{}
+	for _, codec := range []struct {
+		kind webrtc.RTPCodecType
+		what webrtc.RTPCodecParameters
+	}{
+		{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecParameters{PayloadType: 102, RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeH264, ClockRate: videoClock, SDPFmtpLine: h264, RTCPFeedback: []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}},
+		}}},
+		{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeOpus, ClockRate: audioClock, Channels: 2,
+		}}},
+	} {
+		if err := engine.RegisterCodec(codec.what, codec.kind); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: captureTimeURI}, webrtc.RTPCodecTypeVideo); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(webrtc.ConfigureNack(engine, registry), webrtc.ConfigureRTCPReports(registry), webrtc.ConfigureTWCCSender(engine, registry)); err != nil {
+		t.Fatal(err)
+	}
+	return webrtc.NewAPI(webrtc.WithSettingEngine(settings), webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry))
 }
 
 func (p *phone) send(m signaling.Message) {
@@ -147,6 +194,13 @@ func (p *phone) take(m signaling.Message) {
 	var candidate webrtc.ICECandidateInit
 	if err := json.Unmarshal(m.Candidate, &candidate); err != nil {
 		p.t.Fatal(err)
+	}
+	if p.through != nil {
+		port := fmt.Sprintf(" %d ", p.through.door.Port)
+		if !strings.Contains(candidate.Candidate, " udp 2") || !strings.Contains(candidate.Candidate, " 127.0.0.1"+port) {
+			return // another way than through the relay
+		}
+		candidate.Candidate = strings.Replace(candidate.Candidate, port, fmt.Sprintf(" %d ", p.through.port()), 1)
 	}
 	if p.pc.RemoteDescription() != nil {
 		if err := p.pc.AddICECandidate(candidate); err != nil {
@@ -205,6 +259,17 @@ func (p *phone) call(id string, options *webrtc.OfferOptions) {
 	}
 	m = p.await(signaling.TypeCandidate)
 	p.take(m)
+	if p.through != nil { // it may be another one's
+		for range 20 {
+			select {
+			case m := <-p.inbox:
+				if m.Type == signaling.TypeCandidate {
+					p.take(m)
+				}
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
 }
 
 func (p *phone) describe(description webrtc.SessionDescription) json.RawMessage {
@@ -214,7 +279,11 @@ func (p *phone) describe(description webrtc.SessionDescription) json.RawMessage 
 		p.t.Fatal(err)
 	}
 	<-gathered
-	return mustJSON(p.pc.LocalDescription())
+	raw := mustJSON(p.pc.LocalDescription())
+	if p.through != nil {
+		return json.RawMessage(withoutCandidates(string(raw)))
+	}
+	return raw
 }
 
 // sees waits for new video packets, hears for new sound.

@@ -263,11 +263,15 @@ func TestBrowserCameraLost(t *testing.T) {
 	anna.tap("doors button")
 	anna.state("viewing")
 	anna.seesMotion()
+	const covered = "getComputedStyle(document.getElementById('poster')).display !== 'none'"
+	anna.until("!(" + covered + ")")
 	stop()
 	anna.until("!document.getElementById('devices').hidden")
+	anna.until(covered) // not a frozen face
 	stop = feedPipe(t, pipe)
 	defer stop()
 	anna.until("document.getElementById('devices').hidden")
+	anna.until("!(" + covered + ")")
 	anna.seesMotion()
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"log/slog"
 	"strconv"
@@ -72,6 +73,7 @@ func newDevices(config configs.Config, log *slog.Logger) (*devices, error) {
 			FrameRate: float64(config.Camera.FrameRate),
 			BitRate:   config.Camera.BitRate,
 			Encoder:   device.Encoder(config.Camera.Encoder),
+			Transform: transformOf(config.Camera),
 			Logger:    log,
 		})
 		if err != nil {
@@ -122,6 +124,9 @@ func (d *devices) openCamera(ctx context.Context) (io.Closer, error) {
 	format := c.Format
 	if format == nameAuto {
 		format = "" // the device's own choice
+		if !transformOf(c).None() {
+			format = "pictures"
+		}
 	}
 	camera, err := device.OpenCamera(ctx, c.Source, device.CameraOptions{
 		Format: format, Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate,
@@ -132,6 +137,15 @@ func (d *devices) openCamera(ctx context.Context) (io.Closer, error) {
 	return camera, err
 }
 
+// transformOf is what is done to the camera's pictures.
+func transformOf(c configs.Camera) device.Transform {
+	t := device.Transform{Rotate: c.Rotate, Mirror: c.Mirror}
+	for _, m := range c.Mask {
+		t.Masks = append(t.Masks, image.Rect(m.X, m.Y, m.X+m.Width, m.Y+m.Height))
+	}
+	return t
+}
+
 // openRpicam opens a camera module: 0, the first, where index is empty. H.264 comes
 // out of the Pi's own encoder where it has one.
 func (d *devices) openRpicam(index string) (io.Closer, error) {
@@ -140,7 +154,7 @@ func (d *devices) openRpicam(index string) (io.Closer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("camera rpicam:%s: not the number of a camera: %w", index, err)
 	}
-	pictures := c.Format == "raw" || c.Format == nameAuto && (c.Encoder == string(device.EncoderSoftware) || len(device.ListEncoders()) == 0)
+	pictures := c.Format == "raw" || c.Format == nameAuto && (!transformOf(c).None() || c.Encoder == string(device.EncoderSoftware) || len(device.ListEncoders()) == 0)
 	return device.OpenRpicam(device.RpicamOptions{
 		Index: n, Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate, Pictures: pictures,
 	})

@@ -209,7 +209,7 @@ function stateKey({ phase, link, answered, since }) {
 
 /** @param {Call} call */
 function posterKey({ kind, devices, link, phase }) {
-  if (kind === 'door') return devices.camera === 'none' ? 'picture.none' : 'picture.coming';
+  if (kind === 'door') return devices.camera === 'none' || devices.camera === 'lost' ? 'picture.none' : 'picture.coming';
   if (phase === 'ringing' || phase === 'calling') return '';
   return link === 'connected' ? 'picture.none' : 'picture.coming';
 }

@@ -1,0 +1,229 @@
+package device
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"image"
+	"io"
+	"strings"
+	"time"
+)
+
+// videoStream is one run of Stream. It belongs to its goroutine.
+type videoStream struct {
+	video   *Video
+	camera  io.Closer
+	sink    func([]byte, bool, time.Time)
+	encoder pictureEncoder // nil until there is a raw picture
+	size    image.Point    // of what the encoder takes
+	slow    int            // one of so many pictures is encoded
+	full    int            // bit rate without a limit, bit/s
+	bitRate int            // that the encoder aims at
+	quality quality
+	halver  halver
+	turn    transformer
+	thin    thinner
+	last    time.Time // capture time of the last unit
+	keyed   bool      // a key frame has come
+}
+
+func (s *videoStream) close() error { return errors.Join(s.drop(), s.camera.Close()) }
+
+// drop closes the encoder, if there is one.
+func (s *videoStream) drop() error {
+	e := s.encoder
+	s.encoder = nil
+	if e == nil {
+		return nil
+	}
+	if err := e.close(); err != nil {
+		return fmt.Errorf("video encoder: closing: %w", err)
+	}
+	return nil
+}
+
+// handle encodes or passes on one frame.
+func (s *videoStream) handle(f Frame) error {
+	if f.Picture == nil {
+		if !s.turn.None() {
+			return errNotPictures
+		}
+		if s.video.keyWanted.Swap(false) && !f.Key {
+			if c, ok := s.camera.(keyFramer); ok {
+				c.RequestKeyFrame()
+			}
+		}
+		s.limitCamera()
+		return s.deliver(f)
+	}
+	if !s.thin.take(f.Captured, s.video.options.FrameRate/float64(max(s.slow, 1))) {
+		return nil
+	}
+	return s.encode(f)
+}
+
+// limitCamera tells a camera that encodes by itself of a new limit.
+func (s *videoStream) limitCamera() {
+	c, ok := s.camera.(bitRater)
+	if !ok {
+		return
+	}
+	full := s.video.options.BitRate
+	if limit := int(s.video.limit.Load()); full == 0 || limit > 0 && limit < full {
+		full = limit
+	}
+	if full != s.bitRate && full > 0 {
+		s.bitRate = full
+		c.setBitRate(full)
+	}
+}
+
+// deliver hands an access unit to the sink.
+func (s *videoStream) deliver(f Frame) error {
+	if s.keyed = s.keyed || f.Key; !s.keyed || len(f.Unit) == 0 {
+		return nil
+	}
+	if !f.Captured.After(s.last) {
+		f.Captured = s.last.Add(time.Millisecond)
+	}
+	if s.last.IsZero() && s.encoder == nil {
+		s.video.status.path(cmp.Or(pathOf(s.camera), "H.264 as it comes, passed on"))
+	}
+	s.last = f.Captured
+	s.sink(f.Unit, f.Key, f.Captured)
+	s.video.status.delivered(len(f.Unit))
+	return nil
+}
+
+// encode encodes one picture. Hardware that fails is left for software.
+func (s *videoStream) encode(f Frame) error {
+	p, err := evenPicture(f.Picture)
+	if err != nil {
+		return fmt.Errorf("camera %s: %w", describe(s.camera), err)
+	}
+	if p, err = s.adapt(s.turn.apply(p), f.Captured); err != nil {
+		return err
+	}
+	came := false
+	emit := func(f Frame) error {
+		came = true
+		return s.deliver(f)
+	}
+	err = s.encoder.encode(p, f.Captured, s.video.keyWanted.Swap(false), emit)
+	if err != nil && s.video.chooser.giveUp(s.encoder, err) {
+		s.video.options.Logger.Warn("the hardware encoder has failed; going on in software", "error", err)
+		if err := errors.Join(s.drop(), s.fit(p.Rect.Size(), s.slow)); err != nil {
+			return err
+		}
+		err = s.encoder.encode(p, f.Captured, true, emit)
+	}
+	if err == nil && !came {
+		s.video.status.skipped()
+	}
+	return err
+}
+
+// adapt brings picture and encoder to the bit rate that there is, and returns the
+// picture that is to be encoded.
+func (s *videoStream) adapt(p *image.YCbCr, captured time.Time) (*image.YCbCr, error) {
+	size := p.Rect.Size()
+	s.full = s.video.options.BitRate
+	if s.full == 0 {
+		s.full = fittedBitRate(size.X, size.Y, s.rate())
+	}
+	wanted := s.full
+	if limit := int(s.video.limit.Load()); limit > 0 {
+		wanted = min(wanted, limit)
+	}
+	step := qualitySteps[s.quality.choose(float64(wanted)/float64(s.full), captured)]
+	if step.small && min(size.X, size.Y) >= 2*smallestSide {
+		p = s.halver.halve(p)
+	}
+	s.bitRate = cmp.Or(s.bitRate, wanted)
+	if err := s.fit(p.Rect.Size(), step.slow); err != nil {
+		return nil, err
+	}
+	if e, ok := s.encoder.(bitRater); ok && wanted != s.bitRate {
+		s.bitRate = wanted
+		e.setBitRate(wanted)
+	}
+	return p, nil
+}
+
+// smallestSide is the side of the smallest picture that is worth sending, pixels.
+const smallestSide = 90
+
+// bitRater is an encoder, or a camera with one, whose bit rate (bit/s) can be changed.
+type bitRater interface{ setBitRate(rate int) }
+
+// fit sees to it that there is an encoder for pictures of that size, of which one of
+// so many is encoded.
+func (s *videoStream) fit(size image.Point, slow int) error {
+	if s.encoder != nil && s.size == size && s.slow == slow {
+		return nil
+	}
+	if s.encoder != nil {
+		if err := s.encoder.drain(s.deliver); err != nil {
+			s.video.options.Logger.Warn("the last pictures of the size before are lost", "error", err)
+		}
+	}
+	if err := s.drop(); err != nil {
+		return err
+	}
+	options := s.video.options
+	settings := encoderSettings{
+		width: size.X, height: size.Y, rate: s.rate() / float64(slow), bitRate: s.bitRate, keyInterval: options.KeyFrameInterval,
+	}
+	encoder, words, err := s.video.chooser.open(settings)
+	if err != nil {
+		return err
+	}
+	s.encoder, s.size, s.slow = encoder, size, slow
+	s.video.status.sized(size.X, size.Y)
+	s.video.status.path(strings.TrimPrefix(pathOf(s.camera)+"; "+words, "; "))
+	options.Logger.Debug("video encoder started", "width", size.X, "height", size.Y, "bit_rate", settings.bitRate, "path", words)
+	return nil
+}
+
+// rate is what the encoder can expect: no more than the camera gives.
+func (s *videoStream) rate() float64 {
+	rate := s.video.options.FrameRate
+	if c, ok := s.camera.(interface{ FrameRate() float64 }); ok && c.FrameRate() >= 1 {
+		rate = min(rate, c.FrameRate())
+	}
+	return rate
+}
+
+// describe is a camera's own description, or its type.
+func describe(camera io.Closer) string {
+	if c, ok := camera.(fmt.Stringer); ok {
+		return c.String()
+	}
+	return fmt.Sprintf("%T", camera)
+}
+
+// pathOf is what a camera says of how its pictures are encoded, or "".
+func pathOf(camera any) string {
+	if c, ok := camera.(interface{ EncodingPath() string }); ok {
+		return c.EncodingPath()
+	}
+	return ""
+}
+
+// thinner leaves pictures out where a camera gives more than are wanted.
+type thinner struct{ next time.Time }
+
+// take tells whether a picture captured then is to be used. Pictures may come a
+// quarter of an interval early: cameras aren't that regular.
+func (t *thinner) take(captured time.Time, rate float64) bool {
+	interval := time.Duration(float64(time.Second) / rate)
+	if captured.Before(t.next.Add(-interval / 4)) {
+		return false
+	}
+	t.next = t.next.Add(interval)
+	if t.next.Before(captured) {
+		t.next = captured.Add(interval * 3 / 4)
+	}
+	return true
+}

@@ -1,0 +1,172 @@
+package rtc
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/cc"
+	"github.com/pion/interceptor/pkg/gcc"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+)
+
+const (
+	// ratePeriod is how often the picture's bit rate is fitted to the phones.
+	ratePeriod = 500 * time.Millisecond
+	// rateFirst is what a phone's network is taken for until it shows otherwise,
+	// bit/s: more than a picture takes, so that it is as good as it can be at once.
+	rateFirst = 8_000_000
+	// rateFloor is the lowest bit rate that all phones are brought down to for the
+	// weakest, bit/s. Where others watch too, a phone that gets less for starveTime
+	// sees key frames alone, and comes back from that with rateReturn.
+	rateFloor  = 120_000
+	rateReturn = 180_000
+	starveTime = 3 * time.Second
+	// rateSound is kept free for sound, with its headers, bit/s.
+	rateSound = 40_000
+	// rateShare is the share of what a network carries that is used.
+	rateShare = 0.95
+	// starvedKeys is how often a phone that gets key frames alone gets one.
+	starvedKeys = 2 * time.Second
+)
+
+// estimators hands each new connection its estimate of what its network carries
+// (draft-ietf-rmcat-gcc-02, by pion).
+type estimators struct {
+	mu     sync.Mutex // held while a connection is made
+	newest cc.BandwidthEstimator
+}
+
+// register adds transport-wide congestion control
+// (draft-holmer-rmcat-transport-wide-cc-extensions-01) to what connections do.
+func (e *estimators) register(media *webrtc.MediaEngine, registry *interceptor.Registry) error {
+	factory, err := cc.NewInterceptor(func() (cc.BandwidthEstimator, error) {
+		return gcc.NewSendSideBWE(gcc.SendSideBWEInitialBitrate(rateFirst), gcc.SendSideBWEPacer(&atOnce{}))
+	})
+	if err != nil {
+		return fmt.Errorf("setting up congestion control: %w", err)
+	}
+	factory.OnNewPeerConnection(func(_ string, estimator cc.BandwidthEstimator) { e.newest = estimator })
+	registry.Add(factory)
+	if err := webrtc.ConfigureTWCCHeaderExtensionSender(media, registry); err != nil {
+		return fmt.Errorf("setting up transport-wide sequence numbers: %w", err)
+	}
+	return nil
+}
+
+// atOnce is a pacer that sends pictures as they come: waiting would only add to the
+// delay. Unlike pion's own it lets retransmissions through, which have a stream of
+// their own (RFC 4588) that pion doesn't announce.
+type atOnce struct {
+	mu      sync.Mutex
+	streams map[uint32]interceptor.RTPWriter
+	any     interceptor.RTPWriter
+}
+
+var _ gcc.Pacer = (*atOnce)(nil)
+
+// AddStream lets a stream be sent ([gcc.Pacer]).
+func (a *atOnce) AddStream(ssrc uint32, writer interceptor.RTPWriter) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.streams == nil {
+		a.streams, a.any = map[uint32]interceptor.RTPWriter{}, writer
+	}
+	a.streams[ssrc] = writer
+}
+
+// Write sends a packet ([interceptor.RTPWriter]).
+func (a *atOnce) Write(header *rtp.Header, payload []byte, attributes interceptor.Attributes) (int, error) {
+	a.mu.Lock()
+	writer := a.streams[header.SSRC]
+	if writer == nil { // all of them end at the same transport
+		writer = a.any
+	}
+	a.mu.Unlock()
+	if writer == nil {
+		return 0, io.ErrClosedPipe
+	}
+	return writer.Write(header, payload, attributes)
+}
+
+// SetTargetBitrate does nothing ([gcc.Pacer]).
+func (*atOnce) SetTargetBitrate(int) {}
+
+// Close does nothing ([gcc.Pacer]).
+func (*atOnce) Close() error { return nil }
+
+// connect makes a peer connection, and returns it with its estimator.
+func (n *network) connect() (*webrtc.PeerConnection, cc.BandwidthEstimator, error) {
+	n.estimators.mu.Lock()
+	defer n.estimators.mu.Unlock()
+	pc, err := n.api.NewPeerConnection(n.config)
+	return pc, n.estimators.newest, err
+}
+
+// estimate is what the phone's network carries, bit/s; not ok where that is not
+// known.
+func (p *peer) estimate() (rate int, ok bool) {
+	e := p.estimator.Load()
+	if e == nil || !p.video.measured() {
+		return 0, false
+	}
+	return (*e).GetTargetBitrate(), true
+}
+
+// starves decides whether a phone with so much for its picture (bit/s) sees key
+// frames alone, and sees to it that there are some.
+func (d *Door) starves(p *peer, rate int) bool {
+	now := time.Now()
+	if rate >= rateFloor {
+		p.weak = time.Time{}
+	} else if p.weak.IsZero() {
+		p.weak = now
+	}
+	starved := p.video.starve(!p.weak.IsZero() && now.Sub(p.weak) >= starveTime, rate > rateReturn)
+	if starved && now.Sub(p.keyed) >= starvedKeys {
+		p.keyed = now
+		d.keys.want()
+	}
+	return starved
+}
+
+// fitRate brings the picture to the weakest phone that watches, down to the floor; a
+// phone that gets less than that must not spoil the picture of the others.
+func (d *Door) fitRate() {
+	if d.options.Video == nil {
+		return
+	}
+	watching := 0
+	for _, p := range d.peers {
+		if p.connected {
+			watching++
+		}
+	}
+	lowest := 0 // no limit
+	for _, p := range d.peers {
+		rate, ok := p.estimate()
+		if !ok || !p.connected {
+			continue
+		}
+		rate = int(rateShare*float64(rate)) - rateSound
+		if watching > 1 && d.starves(p, rate) {
+			continue
+		}
+		if watching == 1 {
+			p.video.starve(false, true)
+		}
+		if lowest == 0 || rate < lowest {
+			lowest = rate
+		}
+	}
+	if lowest != 0 {
+		lowest = max(lowest, rateFloor)
+	}
+	if lowest != d.limit {
+		d.limit = lowest
+		d.options.Video.SetBitRate(lowest)
+	}
+}
