@@ -59,8 +59,8 @@ func (d *closedDoor) joins(browser *browserOf, name, words string) *phone {
 	d.t.Helper()
 	p := openPhone(d.t, browser.ctx, d.at("http", "/#"+words), name)
 	p.arrives("location.protocol === 'https:' && location.pathname === '/join'")
-	p.until("location.hash === ''") // the words are out of the address bar
-	p.until("document.getElementById('joinBtn') !== null && !document.getElementById('joinForm').hidden")
+	p.arrives("location.hash === ''") // the words are out of the address bar
+	p.arrives("document.getElementById('joinForm') !== null && !document.getElementById('joinForm').hidden")
 	p.fill("nameInput", name)
 	p.tap("joinBtn")
 	p.arrives("document.documentElement.dataset.state === 'home'")

@@ -36,6 +36,7 @@ const inCall = new Map(Object.entries(/** @satisfies {Record<string, (t: Turn, c
     t.change({ pending: false, answered: true, replied: true });
     t.untimer('answer');
     if (call.link === 'connected') t.untimer('restart');
+    else t.timer('restart', times.restart); // both offered at once, say, and each has the other's older one: begin anew
     t.do({ do: 'apply', id: call.id, answer: message.answer });
     if (call.link !== 'connected' && !call.answered) t.timer('giveup', times.giveUp);
     connected(t, call);
