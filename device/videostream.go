@@ -65,17 +65,10 @@ func (s *videoStream) handle(f Frame) error {
 
 // limitCamera tells a camera that encodes by itself of a new limit.
 func (s *videoStream) limitCamera() {
-	c, ok := s.camera.(bitRater)
-	if !ok {
-		return
-	}
-	full := s.video.options.BitRate
-	if limit := int(s.video.limit.Load()); full == 0 || limit > 0 && limit < full {
-		full = limit
-	}
-	if full != s.bitRate && full > 0 {
-		s.bitRate = full
-		c.setBitRate(full)
+	c, ok := s.camera.(interface{ limitBitRate(most int) })
+	if limit := int(s.video.limit.Load()); ok && limit != s.bitRate {
+		s.bitRate = limit
+		c.limitBitRate(limit)
 	}
 }
 
@@ -154,7 +147,7 @@ func (s *videoStream) adapt(p *image.YCbCr, captured time.Time) (*image.YCbCr, e
 // smallestSide is the side of the smallest picture that is worth sending, pixels.
 const smallestSide = 90
 
-// bitRater is an encoder, or a camera with one, whose bit rate (bit/s) can be changed.
+// bitRater is an encoder whose bit rate (bit/s) can be changed.
 type bitRater interface{ setBitRate(rate int) }
 
 // fit sees to it that there is an encoder for pictures of that size, of which one of
