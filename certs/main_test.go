@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 // address at each handshake.
 func renewForEver(dir string) {
 	n := byte(0)
+	fmt.Println("begun")
 	a, err := Open(Options{
 		Dir: dir, Names: func() []string { return []string{"doorbell.local"} },
 		Addresses: func() []netip.Addr { return []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, n})} },

@@ -30,13 +30,30 @@ func TestRealEcho(t *testing.T) {
 		t.Errorf("%+v, %v", report, err)
 	}
 
+	// An emulated card stands still at times, and begins anew: then less is asked for, and more than once.
+	least, tries := 30.0, 1
+	if os.Getenv("DOORBELL_TEST_EMULATED") != "" {
+		least, tries = 15, 4
+	}
+	for range tries {
+		if reduction := echoReduction(t, env[1], env[2], reference); reduction >= least {
+			return
+		}
+	}
+	t.Errorf("the echo is not lowered by %.0f dB", least)
+}
+
+// echoReduction plays speech for 12 s, and returns by how many dB it is lower in what the microphone gives from the
+// fifth second on; -Inf where it gives nothing.
+func echoReduction(t *testing.T, microphone, speaker string, reference *EchoReference) float64 {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
 	defer cancel()
 	m := NewMixer(MixerOptions{Open: func(ctx context.Context) (io.Closer, error) {
-		return OpenSpeaker(ctx, env[2], SoundOptions{Echo: reference})
+		return OpenSpeaker(ctx, speaker, SoundOptions{Echo: reference})
 	}})
 	v := NewVoice(VoiceOptions{
-		Open:  func(ctx context.Context) (io.Closer, error) { return OpenMicrophone(ctx, env[1], SoundOptions{}) },
+		Open:  func(ctx context.Context) (io.Closer, error) { return OpenMicrophone(ctx, microphone, SoundOptions{}) },
 		Clean: CleanOptions{Echo: reference, Noise: true},
 	})
 	var running sync.WaitGroup
@@ -62,11 +79,8 @@ func TestRealEcho(t *testing.T) {
 	played := LevelDBFS(speech(1, 110, 0.5, 12*time.Second))
 	heard := 10 * math.Log10(loud/float64(max(blocks, 1))+1e-10)
 	t.Logf("played with %.0f dBFS, heard with %.0f; %v; %v", played, heard, v.State().Echo, err)
-	least := 30.0
-	if os.Getenv("DOORBELL_TEST_EMULATED") != "" { // such a card stands still at times, and begins anew
-		least = 15
+	if blocks == 0 {
+		return math.Inf(-1)
 	}
-	if played-heard < least || blocks == 0 {
-		t.Errorf("the echo of %.0f dBFS is heard with %.0f", played, heard)
-	}
+	return played - heard
 }

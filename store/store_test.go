@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -32,6 +34,7 @@ func valueOf(n int) value { return value{Number: n, Filler: strings.Repeat("x", 
 
 // writeForEver is the process that gets killed.
 func writeForEver(path string) {
+	fmt.Println("begun")
 	f := NewFile[value](path)
 	old, _, err := f.Load()
 	if err != nil {
@@ -153,15 +156,11 @@ func TestKill(t *testing.T) {
 	for i := range 60 {
 		// The instants spread over the first milliseconds, in which every step of a
 		// Save falls.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(20+i)*time.Millisecond)
-		cmd := exec.CommandContext(ctx, os.Args[0])
-		cmd.Env = append(os.Environ(), "STORE_WRITE="+path)
-		out, _ := cmd.Output()
-		cancel()
-		if strings.Contains(string(out), "damaged") || strings.Contains(string(out), "not saved") {
+		out := killed(t, path, time.Duration(i)*time.Millisecond)
+		if strings.Contains(out, "damaged") || strings.Contains(out, "not saved") {
 			t.Fatalf("%s", out)
 		}
-		lines := strings.Split(string(out), "\n")
+		lines := strings.Split(out, "\n")
 		if len(lines) > 1 {
 			_, _ = fmt.Sscan(lines[len(lines)-2], &last) // the last whole line
 		}
@@ -173,6 +172,35 @@ func TestKill(t *testing.T) {
 	if last == 0 {
 		t.Error("nothing was ever saved: the test proves nothing")
 	}
+}
+
+// killed runs the process, kills it so long after it has begun, however busy the
+// machine is, and returns what it said after that.
+func killed(t *testing.T, path string, after time.Duration) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Env = append(os.Environ(), "STORE_WRITE="+path)
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out := bufio.NewReader(pipe)
+	if _, err := out.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(after, cancel)
+	defer timer.Stop()
+	said, err := io.ReadAll(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	return string(said)
 }
 
 func TestVisits(t *testing.T) {

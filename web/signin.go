@@ -2,6 +2,8 @@ package web
 
 import (
 	"net/http"
+	"sync"
+	"time"
 
 	"doorbell/access"
 )
@@ -17,6 +19,34 @@ type SignIn interface {
 	// Finish reads what the browser brings back, and returns who it is, by issuer and subject, the name for the phone, and what
 	// the person may be. The error is told to the log, the person hears that it didn't work.
 	Finish(w http.ResponseWriter, r *http.Request) (subject, name string, role access.Role, err error)
+}
+
+// Each address may go to and come from the provider so often, since each time the provider is asked something.
+const (
+	signInEvery = 10 * time.Second
+	signInBurst = 20
+)
+
+// signIns bounds sign-ins.
+type signIns struct {
+	mu    sync.Mutex // guards what follows
+	limit *access.Limiter
+}
+
+// limited refuses an address that signs in too often.
+func (s *site) limited(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		address := Address(r.RemoteAddr)
+		s.signIns.mu.Lock()
+		wait := s.signIns.limit.Wait(address)
+		s.signIns.limit.Note(address)
+		s.signIns.mu.Unlock()
+		if wait > 0 {
+			s.refuseWish(w, &access.Error{Code: access.CodeTooManyTries, Message: "Too many sign-ins: wait a little.", RetryAfter: wait})
+			return
+		}
+		next(w, r)
+	}
 }
 
 // startSignIn sends the browser to the provider.

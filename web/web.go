@@ -91,6 +91,7 @@ type site struct {
 	routes  *http.ServeMux    // of the site
 	welcome *http.ServeMux    // of plain HTTP from other machines
 	foreign *http.CrossOriginProtection
+	signIns signIns
 	log     *slog.Logger
 }
 
@@ -106,6 +107,7 @@ func NewHandler(options Options) (http.Handler, error) {
 	s := &site{
 		Options: options, files: files, public: make(map[string]bool), log: options.Logger,
 		foreign: http.NewCrossOriginProtection(),
+		signIns: signIns{limit: access.NewLimiter(signInEvery, signInBurst)},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -132,8 +134,8 @@ func (s *site) siteRoutes() *http.ServeMux {
 		mux.HandleFunc("GET /missed.json", s.insider(func(w http.ResponseWriter, _ *http.Request, _ access.Phone) { serveJSON(w, s.Missed()) }))
 	}
 	if s.SignIn != nil {
-		mux.HandleFunc("GET /openid/start", s.startSignIn)
-		mux.HandleFunc("GET /openid/callback", s.endSignIn)
+		mux.HandleFunc("GET /openid/start", s.limited(s.startSignIn))
+		mux.HandleFunc("GET /openid/callback", s.limited(s.endSignIn))
 	}
 	if s.Keys != nil {
 		mux.HandleFunc("POST /leave", s.insider(s.leave))

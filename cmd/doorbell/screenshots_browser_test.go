@@ -86,6 +86,9 @@ func TestScreenshotsOfComingIn(t *testing.T) {
 	member.arrives("document.documentElement.dataset.state === 'home'")
 	owner.until("document.querySelectorAll('#phonesList > *').length === 3")
 	owner.shoot("phones")
+	owner.do(chromedp.Click(chromedp.CSS("#phonesList [data-name=Kitchen] [data-action=askremove]"), chromedp.NodeVisible))
+	owner.until("document.querySelector('#phonesList [data-name=Kitchen] [data-action=remove]') !== null")
+	owner.shoot("remove")
 }
 
 // photographed opens a page as the README's pictures show it.

@@ -15,6 +15,9 @@ func arguments(image *Image, m machine, c Config, agentSocket, qmpSocket string)
 	// No nokaslr: after a reset the emulator takes 15 s longer to put a kernel where one has run before.
 	kernel := append([]string{
 		"console=" + m.console, "quiet", "loglevel=4", "panic=-1", "mitigations=off", "random.trust_cpu=on",
+		// On a host that is busy an emulated timer may not tick in time for the kernel's check of it, which ends in a
+		// panic (Documentation/admin-guide/kernel-parameters.txt).
+		"no_timer_check",
 	}, debianWords(image, c)...)
 	kernel = append(kernel, c.Kernel...)
 	a := append([]string{
