@@ -134,6 +134,14 @@ func TestUVCXOrders(t *testing.T) {
 	if err := c.uvcxSet(12, uvcxBitRateLayers, uvcxBitRate(1e6)); err != nil || !bytes.Equal(n.orders[uvcxBitRateLayers], []byte{0, 0, 0x40, 0x42, 0xf, 0, 0x40, 0x42, 0xf, 0}) {
 		t.Errorf("the unit was told % x, %v", n.orders[uvcxBitRateLayers], err)
 	}
+	n.controls = map[uint32]*v4l2QueryCtrl{v4l2CIDBitRate: {ID: v4l2CIDBitRate, Maximum: 1 << 30}}
+	for _, limit := range []struct{ most, want int }{{0, 0}, {8_000_000, 0}, {50_000, 50_000}, {0, c.bitRate}} {
+		delete(n.set, v4l2CIDBitRate)
+		c.limitBitRate(limit.most)
+		if got := int(n.set[v4l2CIDBitRate]); got != limit.want {
+			t.Errorf("limited to %d, it was told %d, want %d", limit.most, got, limit.want)
+		}
+	}
 	if err := c.uvcxSet(3, uvcxPictureType, uvcxPicture()); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("a unit that is not there: %v", err)
 	}

@@ -54,10 +54,12 @@ type H264Camera struct {
 	// Fixed after opening.
 	keyFrameControl bool // of V4L2
 	uvcxUnit        byte // that makes key frames; 0 for none
+	bitRate         int  // without a limit, bit/s
 
 	// Guarded by v4l2Stream.mu.
 	units unitNormalizer
 	first *Frame // read while it was opened
+	told  int    // the bit rate that it was told last
 }
 
 // configure sets what the camera lets itself be told, and finds out whether it
@@ -65,9 +67,16 @@ type H264Camera struct {
 func (c *H264Camera) configure(options CameraOptions) {
 	c.setControl(v4l2CIDH264Profile, v4l2ProfileConstrainedBaseline)
 	c.setControl(v4l2CIDRepeatHeaders, 1)
+	// What a camera encodes by itself is less well fitted than what is encoded here.
+	c.bitRate = 2 * fittedBitRate(int(c.format.Width), int(c.format.Height), options.FrameRate)
+	if own := c.hasControl(v4l2CIDBitRate); own != nil && own.Default > 0 {
+		c.bitRate = int(own.Default)
+	}
 	if options.BitRate > 0 {
+		c.bitRate = options.BitRate
 		c.setControl(v4l2CIDBitRate, options.BitRate)
 	}
+	c.told = c.bitRate
 	if options.KeyFrameInterval > 0 {
 		c.setControl(v4l2CIDH264IPeriod, options.KeyFrameInterval)
 		c.setControl(v4l2CIDGOPSize, options.KeyFrameInterval)
@@ -186,13 +195,19 @@ func (c *H264Camera) EncodingPath() string {
 	return "the camera's own H.264, passed on; it makes key frames when it likes, so that a phone may see a still picture at first"
 }
 
-// setBitRate asks the camera for another bit rate, bit/s. It is a wish.
-func (c *H264Camera) setBitRate(rate int) {
+// limitBitRate asks the camera for no more than that, bit/s; 0 is for what it had
+// when it was opened. It is a wish.
+func (c *H264Camera) limitBitRate(most int) {
+	rate := c.bitRate
+	if most > 0 {
+		rate = min(rate, most)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.closed || rate == c.told {
 		return
 	}
+	c.told = rate
 	c.setControl(v4l2CIDBitRate, rate)
 	if c.uvcxUnit != 0 {
 		_ = c.uvcxSet(c.uvcxUnit, uvcxBitRateLayers, uvcxBitRate(rate))

@@ -18,7 +18,6 @@ type videoStream struct {
 	encoder pictureEncoder // nil until there is a raw picture
 	size    image.Point    // of what the encoder takes
 	slow    int            // one of so many pictures is encoded
-	full    int            // bit rate without a limit, bit/s
 	bitRate int            // that the encoder aims at
 	quality quality
 	halver  halver
@@ -57,7 +56,11 @@ func (s *videoStream) handle(f Frame) error {
 		s.limitCamera()
 		return s.deliver(f)
 	}
-	if !s.thin.take(f.Captured, s.video.options.FrameRate/float64(max(s.slow, 1))) {
+	rate := s.video.options.FrameRate
+	if s.slow > 1 {
+		rate = s.rate() / float64(s.slow)
+	}
+	if !s.thin.take(f.Captured, rate) {
 		return nil
 	}
 	return s.encode(f)
@@ -65,17 +68,10 @@ func (s *videoStream) handle(f Frame) error {
 
 // limitCamera tells a camera that encodes by itself of a new limit.
 func (s *videoStream) limitCamera() {
-	c, ok := s.camera.(bitRater)
-	if !ok {
-		return
-	}
-	full := s.video.options.BitRate
-	if limit := int(s.video.limit.Load()); full == 0 || limit > 0 && limit < full {
-		full = limit
-	}
-	if full != s.bitRate && full > 0 {
-		s.bitRate = full
-		c.setBitRate(full)
+	c, ok := s.camera.(interface{ limitBitRate(most int) })
+	if limit := int(s.video.limit.Load()); ok && limit != s.bitRate {
+		s.bitRate = limit
+		c.limitBitRate(limit)
 	}
 }
 
@@ -128,15 +124,15 @@ func (s *videoStream) encode(f Frame) error {
 // picture that is to be encoded.
 func (s *videoStream) adapt(p *image.YCbCr, captured time.Time) (*image.YCbCr, error) {
 	size := p.Rect.Size()
-	s.full = s.video.options.BitRate
-	if s.full == 0 {
-		s.full = fittedBitRate(size.X, size.Y, s.rate())
+	full := s.video.options.BitRate
+	if full == 0 {
+		full = fittedBitRate(size.X, size.Y, s.rate())
 	}
-	wanted := s.full
+	wanted := full
 	if limit := int(s.video.limit.Load()); limit > 0 {
 		wanted = min(wanted, limit)
 	}
-	step := qualitySteps[s.quality.choose(float64(wanted)/float64(s.full), captured)]
+	step := qualitySteps[s.quality.choose(float64(wanted)/float64(full), captured)]
 	if step.small && min(size.X, size.Y) >= 2*smallestSide {
 		p = s.halver.halve(p)
 	}
@@ -154,7 +150,7 @@ func (s *videoStream) adapt(p *image.YCbCr, captured time.Time) (*image.YCbCr, e
 // smallestSide is the side of the smallest picture that is worth sending, pixels.
 const smallestSide = 90
 
-// bitRater is an encoder, or a camera with one, whose bit rate (bit/s) can be changed.
+// bitRater is an encoder whose bit rate (bit/s) can be changed.
 type bitRater interface{ setBitRate(rate int) }
 
 // fit sees to it that there is an encoder for pictures of that size, of which one of

@@ -59,6 +59,11 @@ func (s status) text(now time.Time) string {
 		row(name, "%s", strings.Join(slices.DeleteFunc([]string{
 			d.Source, string(s.Door.Devices[name]), d.Detail, d.Problem,
 		}, func(part string) bool { return part == "" }), ", "))
+		for _, more := range []string{d.Path, d.Echo} {
+			if more != "" {
+				row("", "%s", more)
+			}
+		}
 	}
 	_ = table.Flush() // a strings.Builder takes everything
 	return out.String()

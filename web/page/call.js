@@ -64,6 +64,7 @@ export class Link {
         pc.addTransceiver('video', { direction: this.#videoDirection(), streams: [this.#own] });
         await this.#putTracks();
       }
+      pc.getTransceivers().forEach(wantCaptureTime);
       const offer = await pc.createOffer({ iceRestart: restart });
       await this.#describe(offer, deliver);
     });
@@ -81,6 +82,7 @@ export class Link {
       await pc.setRemoteDescription(offer);
       this.#origin = originOf(offer);
       for (const transceiver of pc.getTransceivers()) this.#open(transceiver);
+      pc.getTransceivers().forEach(wantCaptureTime);
       await this.#putTracks();
       await this.#describe(await pc.createAnswer(), deliver);
       await this.#addEarly();
@@ -231,6 +233,29 @@ export class Link {
       const track = this.#tracks[kind];
       if (transceiver && transceiver.sender.track !== track) await transceiver.sender.replaceTrack(track);
     }
+  }
+}
+
+const streamIds = 'urn:ietf:params:rtp-hdrext:sdes:';
+const captureTime = 'http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time';
+
+/**
+ * wantCaptureTime asks the other end to say when it captured what it sends, where the browser can be told to: it is then
+ * known of each picture how old it is.
+ * @param {RTCRtpTransceiver} transceiver
+ */
+function wantCaptureTime(transceiver) {
+  const { getHeaderExtensionsToNegotiate: get, setHeaderExtensionsToNegotiate: set } = /** @type {any} */ (transceiver);
+  if (!get || !set) return;
+  try {
+    const all = get.call(transceiver);
+    for (const extension of all) {
+      // Those that tell streams apart must not be left stopped, though the other end does not use them.
+      if (extension.uri === captureTime || extension.uri.startsWith(streamIds)) extension.direction = 'sendrecv';
+    }
+    set.call(transceiver, all);
+  } catch (error) {
+    console.debug(`the age of pictures stays unknown: ${error}`); // the call works without
   }
 }
 
