@@ -18,8 +18,8 @@ type Files struct {
 
 	mu     sync.Mutex // guards what follows
 	pair   *tls.Certificate
-	loaded state // of the files when pair was read
-	told   state // when their fault was logged
+	loaded state  // of the files when pair was read
+	told   string // the fault that was logged last; empty since they were read
 }
 
 // state tells whether files have changed: renamed over, or a link switched, as
@@ -83,7 +83,7 @@ func (f *Files) load(seen state) error {
 		f.log.Warn("the certificate is not valid now, so phones refuse it; renew it, or set the clock", "file", f.cert,
 			"from", pair.Leaf.NotBefore, "until", pair.Leaf.NotAfter)
 	}
-	f.pair, f.loaded = &pair, seen
+	f.pair, f.loaded, f.told = &pair, seen, ""
 	return nil
 }
 
@@ -96,6 +96,7 @@ func (f *Files) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	now, err := f.look()
 	if err == nil {
 		if now.equals(f.loaded) {
+			f.told = ""
 			return f.pair, nil
 		}
 		if err = f.load(now); err == nil {
@@ -103,8 +104,8 @@ func (f *Files) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return f.pair, nil
 		}
 	}
-	if !now.equals(f.told) {
-		f.told = now
+	if fault := err.Error(); fault != f.told { // once, not at each handshake of whoever likes
+		f.told = fault
 		f.log.Warn("the new certificate can't be used, the old one is kept", "error", err)
 	}
 	return f.pair, nil

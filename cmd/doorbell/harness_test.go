@@ -86,6 +86,7 @@ type process struct {
 	config  string
 	control string
 	within  []string // a command that runs the program somewhere else: ip netns exec, say
+	environ []string // variables that the program has besides
 	cmd     *exec.Cmd
 	log     *logBuffer
 	exited  chan error
@@ -138,7 +139,7 @@ func (p *process) launch(args ...string) {
 	command := slices.Concat(p.within, []string{executable(p.t)}, args, []string{"--config", p.config})
 	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	p.cmd.Env = append(ownEnviron(), "GORACE=halt_on_error=1")
+	p.cmd.Env = append(append(ownEnviron(), "GORACE=halt_on_error=1"), p.environ...)
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}

@@ -191,17 +191,22 @@ func TestForeignCandidates(t *testing.T) {
 // startDoor runs the program in the door's namespace.
 func (w *wire) startDoor(more string) *closedDoor {
 	w.t.Helper()
-	config := "listen: 0.0.0.0:8080\ntls: {listen: '0.0.0.0:8443'}\nlocal_name: ''\nhosts: [door.test]\n" +
-		"camera: {source: sim, width: 320, height: 180, frame_rate: 5}\nmicrophone: none\nspeaker: none\nbutton: sim\nlog: {level: debug}\n" + more
-	p := prepare(w.t, config)
-	p.within = []string{"ip", "netns", "exec", w.door}
-	p.launch()
-	w.t.Cleanup(p.stop)
-	d := &closedDoor{process: p, plain: doorAddress + ":8080", secure: doorAddress + ":8443"}
-	d.reach = func(port string) func(context.Context, string, string) (net.Conn, error) { return w.dial(port) }
+	d := w.prepareDoor("listen: 0.0.0.0:80\ntls: {listen: '0.0.0.0:443'}\n" + more)
+	d.launch()
+	w.t.Cleanup(d.stop)
 	d.status()
 	d.trustDoor()
 	return d
+}
+
+// prepareDoor makes one that is to be launched in the door's namespace, at the ports
+// that browsers ask for.
+func (w *wire) prepareDoor(config string) *closedDoor {
+	w.t.Helper()
+	p := prepare(w.t, "local_name: ''\nhosts: [door.test]\n"+
+		"camera: {source: sim, width: 320, height: 180, frame_rate: 5}\nmicrophone: none\nspeaker: none\nbutton: sim\nlog: {level: debug}\n"+config)
+	p.within = []string{"ip", "netns", "exec", w.door}
+	return &closedDoor{process: p, plain: doorAddress + ":80", secure: doorAddress + ":443", reach: w.dial}
 }
 
 // callWith has a phone that joined call the door.
