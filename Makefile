@@ -153,12 +153,12 @@ clean: ## remove what was built
 .PHONY: tools
 tools:
 	@.ci/need git=git gcc=gcc g++=g++ pkg-config=pkg-config /usr/include/opus/opus.h=libopus-dev /usr/include/turbojpeg.h=libturbojpeg0-dev /usr/include/speex/speex_echo.h=libspeexdsp-dev /usr/include/linux/videodev2.h=linux-libc-dev
-	@.ci/go
+	@.ci/toolchain
 
 .PHONY: go-tools
 go-tools:
 	@.ci/need git=git
-	@.ci/go
+	@.ci/toolchain
 
 .PHONY: web-tools
 web-tools:
