@@ -219,7 +219,7 @@ func TestRateFollowsTheNetwork(t *testing.T) {
 	}
 	const narrow = 500_000
 	r.rate.Store(narrow)
-	waitUntil(t, 10*time.Second, "the bit rate to come below the network's", func() bool { return camera.rate() < narrow })
+	waitUntil(t, 30*time.Second, "the bit rate to come below the network's", func() bool { return camera.rate() < narrow })
 	<-time.After(3 * time.Second)
 	lowest := camera.rate()
 	got := r.passed(4 * time.Second)
@@ -232,14 +232,14 @@ func TestRateFollowsTheNetwork(t *testing.T) {
 	bert := x.newPhone(t, "bert") // on a network of its own
 	bert.call("c2", nil)
 	r.rate.Store(100_000)
-	waitUntil(t, 20*time.Second, "the others to be freed of the weakest", func() bool { return camera.rate() == camera.full })
+	waitUntil(t, time.Minute, "the others to be freed of the weakest", func() bool { return camera.rate() == camera.full })
 	bert.sees()
 	<-time.After(2 * time.Second)
 	if got := r.passed(4 * time.Second); got > 100_000 {
 		t.Errorf("%.0f bit/s pass where 100000 can", got)
 	}
 	r.rate.Store(0)
-	waitUntil(t, 40*time.Second, "the weak phone to get everything again", func() bool { return r.passed(time.Second) > 800_000 })
+	waitUntil(t, 2*time.Minute, "the weak phone to get everything again", func() bool { return r.passed(time.Second) > 800_000 })
 	anna.sees()
 }
 
