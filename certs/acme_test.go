@@ -21,6 +21,8 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3"
 	"go.uber.org/goleak"
+
+	"doorbell/certs/pebble"
 )
 
 // site is an appliance with a public name: its two listeners, and ACME.
@@ -28,14 +30,13 @@ type site struct {
 	t         *testing.T
 	acme      *ACME
 	web, page *httptest.Server
-	authority *Authority // of pebble's own certificate
-	pebble    pebble
+	pebble    *pebble.Pebble
 	book      *logBook
 }
 
 func newSite(t *testing.T, names ...string) *site {
 	t.Helper()
-	log, book := newLog()
+	_, book := newLog()
 	s := &site{t: t, book: book}
 	challenge := func(w http.ResponseWriter, r *http.Request) {
 		s.acme.Challenge(http.NotFoundHandler()).ServeHTTP(w, r)
@@ -49,8 +50,8 @@ func newSite(t *testing.T, names ...string) *site {
 	s.page.StartTLS()
 	s.page.TLS.Certificates = nil // its own, which goes to who asks for no name
 	t.Cleanup(s.page.Close)
-	s.authority = open(t, Options{Dir: t.TempDir(), Logger: log})
-	s.pebble = pebble{http: portOf(s.web.Listener), tls: portOf(s.page.Listener), validity: 3600 * 24 * 90, dir: s.authority.options.Dir}
+	s.pebble = pebble.New(t)
+	s.pebble.HTTP, s.pebble.TLS = portOf(s.web.Listener), portOf(s.page.Listener)
 	s.acme = s.new(t.TempDir(), "https://unset.example.org", names...)
 	return s
 }
@@ -67,8 +68,12 @@ func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
 func (s *site) new(dir, directory string, names ...string) *ACME {
 	s.t.Helper()
+	root, err := os.ReadFile(s.pebble.RootFile())
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	roots := x509.NewCertPool()
-	roots.AddCert(s.authority.Certificate())
+	roots.AppendCertsFromPEM(root)
 	a, err := NewACME(ACMEOptions{
 		Dir: dir, Names: names, Directory: directory, Roots: roots,
 		Logger: slog.New(slog.NewTextHandler(s.book, nil)),
@@ -142,15 +147,15 @@ func isFor(name string) func(*x509.Certificate) bool {
 func TestACME(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		only func(*pebble)
+		only func(*pebble.Pebble)
 	}{
-		{"HTTP", func(p *pebble) { p.tls = 1 }}, // nobody is there
-		{"TLS", func(p *pebble) { p.http = 1 }},
+		{"HTTP", func(p *pebble.Pebble) { p.TLS = 1 }}, // nobody is there
+		{"TLS", func(p *pebble.Pebble) { p.HTTP = 1 }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSite(t, "door.example.org", "Bell.example.org")
-			tt.only(&s.pebble)
-			directory, end := s.pebble.start(t)
+			tt.only(s.pebble)
+			directory, end := s.pebble.Start(t)
 			stop := s.run(directory)
 			first := s.until("door.example.org", "was got", isFor("door.example.org"))
 			s.until("bell.example.org", "was got for the second name", isFor("bell.example.org"))
@@ -188,7 +193,7 @@ func checkPrivate(t *testing.T, dir string) {
 // files.
 func TestACMEPowerCut(t *testing.T) {
 	s := newSite(t, "door.example.org")
-	directory, _ := s.pebble.start(t)
+	directory, _ := s.pebble.Start(t)
 	stop := s.run(directory)
 	first := s.until("door.example.org", "was got", isFor("door.example.org"))
 	stop()
@@ -211,8 +216,8 @@ func TestACMEPowerCut(t *testing.T) {
 func TestACMERenews(t *testing.T) {
 	s := newSite(t, "door.example.org")
 	s.acme.renew = 100 * time.Millisecond
-	s.pebble.validity = 6
-	directory, _ := s.pebble.start(t)
+	s.pebble.Validity = 6
+	directory, _ := s.pebble.Start(t)
 	stop := s.run(directory)
 	first := s.until("door.example.org", "was got", isFor("door.example.org"))
 	s.until("door.example.org", "was renewed", func(cert *x509.Certificate) bool { return !cert.Equal(first) && cert.NotAfter.After(first.NotAfter) })
@@ -250,7 +255,7 @@ func TestNewACME(t *testing.T) {
 // TestRehearsal has an order that failed tried out where failing costs nothing.
 func TestRehearsal(t *testing.T) {
 	s := newSite(t, "door.example.org")
-	directory, _ := s.pebble.start(t)
+	directory, _ := s.pebble.Start(t)
 	i := s.withDirectory(directory).issuer
 	i.rehearsal = "https://127.0.0.1:1/dir" // nobody is there
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

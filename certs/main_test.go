@@ -10,15 +10,15 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"doorbell/certs/pebble"
 )
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("CERTS_RENEW"); dir != "" {
 		renewForEver(dir)
 	}
-	if dir := os.Getenv("CERTS_PEBBLE"); dir != "" {
-		servePebble(dir)
-	}
+	pebble.Main()
 	goleak.VerifyTestMain(m)
 }
 

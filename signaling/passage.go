@@ -23,6 +23,7 @@ type passage struct {
 
 	// Guarded by the bridge's mu.
 	client, name string // of the grant
+	here         bool   // the relay let it in
 }
 
 // fromPhone passes on what the phone says, so far as it may log in. What the relay
@@ -104,6 +105,11 @@ func (p *passage) fromRelay(data []byte, err error) {
 		return
 	}
 	m, err := Decode(data)
+	if err == nil && m.Type == TypeLogin && m.Success != nil && *m.Success {
+		p.bridge.mu.Lock()
+		p.here = true
+		p.bridge.mu.Unlock()
+	}
 	if err != nil || m.Type != TypeChallenge || p.bridge.key == nil {
 		p.push(p.phone, data)
 		return
@@ -127,6 +133,18 @@ func (b *Bridge) forget(p *passage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.phones, p)
+}
+
+// Here tells whether a phone is logged in through this bridge.
+func (b *Bridge) Here(name string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for p := range b.phones {
+		if p.here && p.name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // Expel ends the connections of a client whose right has ended, with close code

@@ -26,8 +26,12 @@ func (p *program) expel(phone access.Phone) {
 	}
 }
 
-// here tells whether a phone is logged in to the own relay.
+// here tells whether a phone is logged in to the own relay, or by the bridge to one
+// elsewhere.
 func (p *program) here(house, name string) bool {
+	if p.bridge != nil {
+		return p.bridge.Here(name)
+	}
 	return p.relay != nil && slices.ContainsFunc(p.relay.Here(house), func(peer signaling.Peer) bool { return peer.Name == name })
 }
 
@@ -79,6 +83,9 @@ func (p *program) invite(r *http.Request) (invited, error) {
 		return invited{}, err
 	}
 	role, house := access.Role(r.FormValue("role")), r.FormValue("house")
+	if err := p.house.noHouse(house); err != nil {
+		return invited{}, err
+	}
 	if role == "auto" {
 		role = access.RoleMember
 		if !slices.ContainsFunc(p.house.keys.Phones(house), func(p access.Phone) bool { return p.Role == access.RoleOwner }) {

@@ -95,6 +95,9 @@ func (p *program) control() http.Handler {
 	mux := http.NewServeMux()
 	p.controlAccess(mux)
 	if p.door == nil {
+		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "this is a relay alone, which has no door: ask where the door is", http.StatusNotFound)
+		})
 		return mux
 	}
 	mux.HandleFunc("POST /press", func(w http.ResponseWriter, _ *http.Request) {

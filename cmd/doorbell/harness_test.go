@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"doorbell/certs/pebble"
 )
 
 // workshop is where the program is built. Fixed by TestMain.
@@ -48,6 +50,7 @@ func executable(t testing.TB) string {
 }
 
 func TestMain(m *testing.M) {
+	pebble.Main()
 	var err error
 	if workshop, err = os.MkdirTemp("", "doorbell-test-"); err != nil {
 		panic(err)

@@ -78,6 +78,9 @@ func (h *household) authorize(ctx context.Context, l signaling.Login) (signaling
 		return signaling.Grant{}, nil
 	case l.Key != "" && h.knowsKey(l.Key):
 		return h.authorizeKey(l)
+	case l.Key != "" && l.Kind == signaling.KindDoor && (h.keys != nil || h.reserved(l.Name)):
+		return signaling.Grant{}, &signaling.Refusal{Reason: signaling.ReasonDenied,
+			Message: "this relay doesn't know the key of this door: list it there under relay.doors, {name: " + l.Name + ", key: " + l.Key + "}"}
 	case h.reserved(l.Name):
 		return signaling.Grant{}, &signaling.Refusal{Reason: signaling.ReasonReserved, Message: "that name is kept for the doorbell itself"}
 	case h.keys == nil:
@@ -102,7 +105,23 @@ func (h *household) authorizeKey(l signaling.Login) (signaling.Grant, error) {
 			return signaling.Grant{Client: "phone of " + l.Key + " " + l.Name, House: door.House}, nil
 		}
 	}
-	return signaling.Grant{}, &signaling.Refusal{Reason: signaling.ReasonReserved, Message: "that name is not this door's here"}
+	return signaling.Grant{}, &signaling.Refusal{Reason: signaling.ReasonReserved, Message: "that name is not this door's at this relay (relay.doors there)"}
+}
+
+// noHouse says what is wrong with a house that has no door: nil where it has one. The
+// house without a name is that of the door here, or of a relay that names none.
+func (h *household) noHouse(house string) error {
+	var houses []string
+	if h.door || len(h.config.Relay.Doors) == 0 {
+		houses = append(houses, "")
+	}
+	for _, d := range h.config.Relay.Doors {
+		houses = append(houses, d.House)
+	}
+	if slices.Contains(houses, house) {
+		return nil
+	}
+	return fmt.Errorf("house %q has no door here: choose with --house one of %q (relay.doors)", house, houses)
 }
 
 func (h *household) hasPhone(house, name string) bool {
@@ -136,7 +155,7 @@ func clientOf(p access.Phone) string { return "phone " + p.ID }
 // claim makes the invitation for the first phone, where there is none yet. Where
 // the claim file has words of an earlier start, it is them.
 func (h *household) claim() (words string, expires time.Time, err error) {
-	if h.keys == nil || h.keys.Claimed() {
+	if h.keys == nil || h.keys.Claimed() || h.noHouse("") != nil {
 		return "", time.Time{}, nil
 	}
 	var made access.Invitation

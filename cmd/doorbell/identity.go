@@ -39,6 +39,7 @@ type identity struct {
 
 // newIdentity reads or makes what TLS needs. It opens no port.
 func newIdentity(config configs.Config, log *slog.Logger) (i *identity, err error) {
+	config.Hosts, config.TLS.ACMENames = asBrowsersWrite(config.Hosts), asBrowsersWrite(config.TLS.ACMENames)
 	i = &identity{config: config, log: log}
 	dir := stateDir(config.StateDir)
 	if config.LocalName != "" {
@@ -67,6 +68,19 @@ func newIdentity(config configs.Config, log *slog.Logger) (i *identity, err erro
 		}
 	}
 	return i, nil
+}
+
+// asBrowsersWrite returns hosts as they stand in what browsers ask for (URL Standard,
+// section 3.5): names in small letters, IPv6 addresses in their shortest form.
+func asBrowsersWrite(hosts []string) []string {
+	written := make([]string, len(hosts))
+	for n, host := range hosts {
+		written[n] = strings.ToLower(host)
+		if address, err := netip.ParseAddr(host); err == nil {
+			written[n] = address.String()
+		}
+	}
+	return written
 }
 
 // newResponder gives the machine a name that it keeps across restarts.
@@ -111,7 +125,7 @@ func hostname() string {
 // ours tells whether a host, without port, is this machine.
 func (i *identity) ours(host string) bool {
 	if address, err := netip.ParseAddr(host); err == nil {
-		return slices.Contains(lan.Addresses(), address) || slices.Contains(i.config.Hosts, host)
+		return slices.Contains(lan.Addresses(), address) || slices.Contains(i.config.Hosts, address.String())
 	}
 	return host == hostname() || slices.ContainsFunc(i.names(), func(name string) bool { return strings.EqualFold(name, host) })
 }

@@ -230,7 +230,7 @@ func (p *program) serve(ctx context.Context, group *errgroup.Group) {
 	}
 	group.Go(func() error { return serveControl(ctx, p.socket, p.control(), p.log) })
 	if p.door != nil {
-		group.Go(func() error { return p.line.Run(ctx, p.door) })
+		group.Go(func() error { return twin(p.line.Run(ctx, p.door)) })
 	}
 	if p.watched > 0 {
 		group.Go(func() error { return p.feedWatchdog(ctx) })
@@ -266,6 +266,14 @@ func (p *program) servePage(ctx context.Context, sockets http.Handler) error {
 		})
 	}
 	return group.Wait()
+}
+
+// twin says what to do about another machine that has this one's key.
+func twin(err error) error {
+	if errors.Is(err, signaling.ErrReplaced) {
+		return fmt.Errorf("%w: another machine has the key of this door, as after its card was copied; `doorbell reset` gives one of them a key of its own", err)
+	}
+	return err
 }
 
 // serveDoor runs the door and its devices.
