@@ -359,6 +359,12 @@ func TestAdmit(t *testing.T) {
 			t.Errorf("%+v, %t", got, ok)
 		}
 	}
+	words := invited(t, k, RoleOwner, time.Time{})
+	if _, _, err := k.Admit("https://issuer.example.org 1", "Owner", RoleOwner); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := k.Join(words, "Eve", "192.0.2.1")
+	wants(t, "the claim of a door that has an owner meanwhile", err, CodeWrongSecret)
 	long := strings.Repeat("n", 70)
 	if got := numbered(long, 12); len(got) > 64 || !strings.HasSuffix(got, " 12") {
 		t.Errorf("%q", got)

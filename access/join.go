@@ -170,6 +170,9 @@ func (k *Keyring) Admit(subject, name string, role Role) (Phone, string, error) 
 	phone := Phone{ID: newID(), Role: role, Subject: subject}
 	err := k.change(func(s *State) error {
 		phone.Joined, phone.Seen = s.Newest, s.Newest
+		if role == RoleOwner && !hasOwner(s.Phones, "") { // the claim is over
+			s.Invitations = slices.DeleteFunc(s.Invitations, func(t Ticket) bool { return t.Role == RoleOwner && t.House == "" })
+		}
 		for n := 1; ; n++ {
 			err := k.add(s, &phone, numbered(name, n), token)
 			if code := codeOf(err); n < maxPhones && (code == CodeNameTaken || code == CodeNameReserved) {

@@ -129,7 +129,7 @@ func eval[T any](p *phone, expression string) T {
 // until waits for an expression to become true.
 func (p *phone) until(expression string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
 	defer cancel()
 	_, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(20*time.Millisecond)))
 	if err != nil {
@@ -146,7 +146,7 @@ func (p *phone) state(want string) {
 // tap is a finger on what id names, once it is there.
 func (p *phone) tap(id string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Click(chromedp.CSS("#"+id), chromedp.NodeVisible)); err != nil {
 		p.t.Fatalf("%s can't tap %s: %v\n%s", p.name, id, err, p.text())

@@ -151,7 +151,8 @@ async function start() {
       local: (stream) => picture.local(stream),
     },
   });
-  for (const gesture of ['pointerdown', 'pointerup', 'keydown']) {
+  // Not pointerdown: the bar that asks for a gesture goes then, and what is under it moves before the finger is up.
+  for (const gesture of ['pointerup', 'keydown']) {
     document.addEventListener(gesture, () => {
       tone.unlock();
       picture.unlock();
