@@ -26,7 +26,6 @@ type peer struct {
 	name, call string
 	network    *network
 	join       JoinVoice
-	wantKey    func()
 	post       func(note)
 	log        *slog.Logger
 	work       *queue[func() error]
@@ -55,9 +54,6 @@ type peer struct {
 	readers    sync.WaitGroup
 }
 
-// errNoH264 is what a phone is told whose browser can't show the picture.
-var errNoH264 = errors.New("this browser does not take H.264 video (in Firefox, the OpenH264 plug-in may still be loading: try again in a minute)")
-
 // run does the peer's work until ctx ends, then closes the connection and waits
 // for everything that it started.
 func (p *peer) run(ctx context.Context) {
@@ -76,8 +72,8 @@ func (p *peer) run(ctx context.Context) {
 }
 
 func (p *peer) close() {
-	p.video.fanout.close(p.video)
-	p.audio.fanout.close(p.audio)
+	p.video.close()
+	p.audio.close()
 	if p.pc != nil {
 		if err := p.pc.GracefulClose(); err != nil {
 			p.log.Debug("closing the peer connection", "error", err)
@@ -115,7 +111,7 @@ func (p *peer) connect() error {
 		if err != nil {
 			return fmt.Errorf("adding the %s track: %w", o.Kind(), err)
 		}
-		p.readers.Go(func() { p.feedback(transceiver.Sender()) })
+		p.readers.Go(func() { p.feedback(transceiver.Sender(), o) })
 	}
 	return nil
 }
@@ -127,15 +123,15 @@ func (p *peer) changed(state webrtc.PeerConnectionState) error {
 	case webrtc.PeerConnectionStateConnected:
 		if !p.open {
 			p.open = true
-			p.audio.fanout.open(p.audio)
-			p.video.fanout.open(p.video)
+			p.audio.open()
+			p.video.open()
 		}
 		p.post(peerConnected{p})
 	case webrtc.PeerConnectionStateFailed:
 		return errors.New("the media connection is lost")
 	case webrtc.PeerConnectionStateClosed:
-		p.video.fanout.close(p.video)
-		p.audio.fanout.close(p.audio)
+		p.video.close()
+		p.audio.close()
 		p.post(peerAway{p})
 	}
 	return nil
@@ -143,7 +139,7 @@ func (p *peer) changed(state webrtc.PeerConnectionState) error {
 
 // feedback reads what the phone reports of a track. Reading also drives
 // retransmission, which pion does on the way.
-func (p *peer) feedback(sender *webrtc.RTPSender) {
+func (p *peer) feedback(sender *webrtc.RTPSender, o *outlet) {
 	for failures := 0; ; {
 		packets, _, err := sender.ReadRTCP()
 		switch {
@@ -158,7 +154,7 @@ func (p *peer) feedback(sender *webrtc.RTPSender) {
 		for _, packet := range packets {
 			switch packet.(type) {
 			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-				p.wantKey()
+				o.wantKey()
 			}
 		}
 	}
@@ -204,7 +200,7 @@ func (p *peer) offer() error {
 // answer answers an offer of the phone: the first one or, where the connection
 // stands, a further one (an ICE restart).
 func (p *peer) answer(offer webrtc.SessionDescription) error {
-	if strings.Contains(offer.SDP, "m=video") && !strings.Contains(strings.ToUpper(offer.SDP), "H264/90000") {
+	if !p.video.takes(offer.SDP) {
 		return errNoH264
 	}
 	if p.pc == nil {
@@ -227,6 +223,7 @@ func (p *peer) describe(description webrtc.SessionDescription) error {
 	if err := p.pc.SetLocalDescription(description); err != nil {
 		return fmt.Errorf("applying the own %s: %w", description.Type, err)
 	}
+	p.post(peerAgreed{})
 	p.post(peerDescribed{p, description})
 	return nil
 }
@@ -235,8 +232,12 @@ func (p *peer) describe(description webrtc.SessionDescription) error {
 // it in their order.
 func (p *peer) setRemote(description webrtc.SessionDescription) error {
 	if err := p.pc.SetRemoteDescription(p.network.permitted(description)); err != nil {
+		if errors.Is(err, webrtc.ErrUnsupportedCodec) {
+			err = errNoH264
+		}
 		return fmt.Errorf("applying the phone's %s: %w", description.Type, err)
 	}
+	p.post(peerAgreed{})
 	for _, candidate := range p.candidates {
 		p.addCandidate(candidate)
 	}
