@@ -165,6 +165,7 @@ type Chime struct {
 type Ring struct {
 	To      []string      `yaml:"to"`
 	Timeout time.Duration `yaml:"timeout"`
+	Standby bool          `yaml:"standby"`
 }
 
 // ICE says how media finds its way.

@@ -34,6 +34,7 @@ type peer struct {
 	audio      *outlet
 
 	talk      atomic.Bool                           // what the phone says may be heard
+	shown     atomic.Bool                           // picture and sound may flow; not while the phone stands by
 	estimator atomic.Pointer[cc.BandwidthEstimator] // of its network; nil until connect
 
 	// Owned by the Door's loop.
@@ -51,6 +52,7 @@ type peer struct {
 	pc         *webrtc.PeerConnection
 	candidates []webrtc.ICECandidateInit // that came before the remote description
 	named      int                       // how many candidates came since the last one
+	up         bool                      // the connection has stood
 	open       bool                      // the outlets send
 	readers    sync.WaitGroup
 }
@@ -125,18 +127,27 @@ func (p *peer) changed(state webrtc.PeerConnectionState) error {
 	p.log.Debug("connection", "state", state)
 	switch state {
 	case webrtc.PeerConnectionStateConnected:
-		if !p.open {
-			p.open = true
-			p.audio.fanout.open(p.audio)
-			p.video.fanout.open(p.video)
-		}
+		p.up = true
 		p.post(peerConnected{p})
+		return p.flow()
+	case webrtc.PeerConnectionStateDisconnected:
+		p.post(peerInterrupted{p})
 	case webrtc.PeerConnectionStateFailed:
 		return errors.New("the media connection is lost")
 	case webrtc.PeerConnectionStateClosed:
 		p.video.fanout.close(p.video)
 		p.audio.fanout.close(p.audio)
 		p.post(peerAway{p})
+	}
+	return nil
+}
+
+// flow lets picture and sound flow, once the connection stands and they may.
+func (p *peer) flow() error {
+	if p.up && p.shown.Load() && !p.open {
+		p.open = true
+		p.audio.fanout.open(p.audio)
+		p.video.fanout.open(p.video)
 	}
 	return nil
 }
@@ -198,12 +209,13 @@ func (p *peer) offer() error {
 	if err != nil {
 		return fmt.Errorf("making the offer: %w", err)
 	}
-	return p.describe(offer)
+	return p.describe(offer, "")
 }
 
 // answer answers an offer of the phone: the first one or, where the connection
-// stands, a further one (an ICE restart).
-func (p *peer) answer(offer webrtc.SessionDescription) error {
+// stands, a further one (an ICE restart). The exchange is the offer's id, by which
+// the phone knows which of its offers is answered.
+func (p *peer) answer(offer webrtc.SessionDescription, exchange string) error {
 	if strings.Contains(offer.SDP, "m=video") && !strings.Contains(strings.ToUpper(offer.SDP), "H264/90000") {
 		return errNoH264
 	}
@@ -219,15 +231,15 @@ func (p *peer) answer(offer webrtc.SessionDescription) error {
 	if err != nil {
 		return fmt.Errorf("answering the offer: %w", err)
 	}
-	return p.describe(answer)
+	return p.describe(answer, exchange)
 }
 
-func (p *peer) describe(description webrtc.SessionDescription) error {
+func (p *peer) describe(description webrtc.SessionDescription, exchange string) error {
 	p.post(peerHolds{p})
 	if err := p.pc.SetLocalDescription(description); err != nil {
 		return fmt.Errorf("applying the own %s: %w", description.Type, err)
 	}
-	p.post(peerDescribed{p, description})
+	p.post(peerDescribed{p, description, exchange})
 	return nil
 }
 

@@ -233,6 +233,12 @@ func (p *phone) answer(m signaling.Message, preview bool) {
 // call offers, and takes the door's answer.
 func (p *phone) call(id string, options *webrtc.OfferOptions) {
 	p.t.Helper()
+	p.offer(signaling.Message{Type: signaling.TypeOffer, Call: id}, options)
+}
+
+// offer is the same with more in the message than that.
+func (p *phone) offer(message signaling.Message, options *webrtc.OfferOptions) {
+	p.t.Helper()
 	if len(p.pc.GetTransceivers()) == 0 {
 		if _, err := p.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
 			p.t.Fatal(err)
@@ -245,10 +251,11 @@ func (p *phone) call(id string, options *webrtc.OfferOptions) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.send(signaling.Message{Type: signaling.TypeOffer, Call: id, Offer: p.describe(offer)})
+	message.Offer = p.describe(offer)
+	p.send(message)
 	m := p.await(signaling.TypeAnswer)
-	if m.Call != id {
-		p.t.Fatalf("the answer is about call %q, not %q", m.Call, id)
+	if m.Call != message.Call || m.Standby != message.Standby || m.Exchange != message.Exchange {
+		p.t.Fatalf("the answer %+v is none to %+v", m, message)
 	}
 	var answer webrtc.SessionDescription
 	if err := json.Unmarshal(m.Answer, &answer); err != nil {
@@ -256,6 +263,9 @@ func (p *phone) call(id string, options *webrtc.OfferOptions) {
 	}
 	if err := p.pc.SetRemoteDescription(answer); err != nil {
 		p.t.Fatal(err)
+	}
+	if p.pc.ICEConnectionState() == webrtc.ICEConnectionStateConnected {
+		return
 	}
 	m = p.await(signaling.TypeCandidate)
 	p.take(m)

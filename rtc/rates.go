@@ -106,6 +106,9 @@ func (n *network) connect() (*webrtc.PeerConnection, cc.BandwidthEstimator, erro
 	return pc, n.estimators.newest, err
 }
 
+// watching tells whether picture and sound flow to the phone.
+func (p *peer) watching() bool { return p.connected && p.shown.Load() }
+
 // estimate is what the phone's network carries, bit/s; not ok where that is not
 // known.
 func (p *peer) estimate() (rate int, ok bool) {
@@ -141,14 +144,14 @@ func (d *Door) fitRate() {
 	}
 	watching := 0
 	for _, p := range d.peers {
-		if p.connected {
+		if p.watching() {
 			watching++
 		}
 	}
 	lowest := 0 // no limit
 	for _, p := range d.peers {
 		rate, ok := p.estimate()
-		if !ok || !p.connected {
+		if !ok || !p.watching() {
 			continue
 		}
 		rate = int(rateShare*float64(rate)) - rateSound

@@ -138,7 +138,7 @@ func (p *program) newLine() (line, error) {
 
 func (p *program) doorOptions() rtc.Options {
 	options := rtc.Options{
-		Call:        rtc.CallOptions{RingTo: p.config.Ring.To},
+		Call:        rtc.CallOptions{RingTo: p.config.Ring.To, NoStandby: !p.config.Ring.Standby},
 		RingTimeout: p.config.Ring.Timeout,
 		ICE: rtc.ICEOptions{
 			Port: p.config.ICE.Port, Loopback: p.config.ICE.Loopback, Servers: rtcServers(p.config.ICE.Servers),
