@@ -133,6 +133,8 @@ type Microphone struct {
 	CancelEcho    bool   `yaml:"cancel_echo"`
 	SuppressNoise bool   `yaml:"suppress_noise"`
 	ControlGain   bool   `yaml:"control_gain"`
+	// Packet is how much sound a packet holds, both ways.
+	Packet time.Duration `yaml:"packet"`
 }
 
 // Speaker is the loudspeaker.

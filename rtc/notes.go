@@ -82,6 +82,7 @@ func (n peerDescribed) handle(d *Door) {
 		return
 	}
 	m := signaling.Message{Name: n.peer.name, Call: n.peer.call}
+	n.description.SDP = soundWishes(n.description.SDP, d.options.SoundPacket)
 	if n.description.Type == webrtc.SDPTypeOffer {
 		m.Type, m.Offer, m.Ring = signaling.TypeOffer, mustJSON(n.description), true
 	} else {

@@ -34,6 +34,8 @@ type outlet struct {
 	counted bool                    // the phone reports what arrives (transport-wide congestion control)
 	playout uint8                   // id of the playout-delay extension; 0: not negotiated
 	capture uint8                   // id of the abs-capture-time extension; 0: not negotiated
+	delay   playout                 // that the phone may take
+	lost    float64                 // share of packets that the phone misses
 }
 
 var _ webrtc.TrackLocal = (*outlet)(nil)
@@ -124,11 +126,11 @@ func (o *outlet) send(payloads [][]byte, at moment) {
 		o.header.SequenceNumber++
 		header := o.header
 		header.Timestamp = at.timestamp + o.offset
-		header.Marker = o.fanout.kind == webrtc.RTPCodecTypeVideo && i == len(payloads)-1
+		// A picture's last packet; the first of sound after silence (RFC 3551 section 4.1).
+		header.Marker = at.begins || o.fanout.kind == webrtc.RTPCodecTypeVideo && i == len(payloads)-1
 		if o.playout != 0 {
-			// 12 bits each of least and most delay, in 10 ms: 0 and 0. SetExtension
-			// fails only for a payload that isn't 1 to 16 bytes.
-			_ = header.SetExtension(o.playout, []byte{0, 0, 0})
+			// SetExtension fails only for a payload that isn't 1 to 16 bytes.
+			_ = header.SetExtension(o.playout, o.delay.extension(time.Now()))
 		}
 		if o.capture != 0 && i == 0 {
 			_ = header.SetExtension(o.capture, binary.BigEndian.AppendUint64(nil, ntpTime(at.captured)))

@@ -117,7 +117,7 @@ func (p *peer) connect() error {
 		if err != nil {
 			return fmt.Errorf("adding the %s track: %w", o.Kind(), err)
 		}
-		p.readers.Go(func() { p.feedback(transceiver.Sender()) })
+		p.readers.Go(func() { p.feedback(transceiver.Sender(), o) })
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func (p *peer) flow() error {
 
 // feedback reads what the phone reports of a track. Reading also drives
 // retransmission, which pion does on the way.
-func (p *peer) feedback(sender *webrtc.RTPSender) {
+func (p *peer) feedback(sender *webrtc.RTPSender, o *outlet) {
 	for failures := 0; ; {
 		packets, _, err := sender.ReadRTCP()
 		switch {
@@ -167,6 +167,7 @@ func (p *peer) feedback(sender *webrtc.RTPSender) {
 			continue
 		}
 		for _, packet := range packets {
+			o.reported(packet, time.Now())
 			switch packet.(type) {
 			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
 				p.wantKey()

@@ -156,8 +156,10 @@ func reportingAPI(t *testing.T, settings webrtc.SettingEngine) *webrtc.API {
 			t.Fatal(err)
 		}
 	}
-	if err := engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: captureTimeURI}, webrtc.RTPCodecTypeVideo); err != nil {
-		t.Fatal(err)
+	for _, uri := range []string{captureTimeURI, playoutDelayURI} {
+		if err := engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, webrtc.RTPCodecTypeVideo); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := errors.Join(webrtc.ConfigureNack(engine, registry), webrtc.ConfigureRTCPReports(registry), webrtc.ConfigureTWCCSender(engine, registry)); err != nil {
 		t.Fatal(err)

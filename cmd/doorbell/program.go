@@ -143,9 +143,10 @@ func (p *program) doorOptions() rtc.Options {
 		ICE: rtc.ICEOptions{
 			Port: p.config.ICE.Port, Loopback: p.config.ICE.Loopback, Servers: rtcServers(p.config.ICE.Servers),
 		},
-		KeepVideo: p.config.Camera.KeepOpen,
-		Light:     p.devices.showRinging,
-		Chime:     p.devices.chime,
+		KeepVideo:   p.config.Camera.KeepOpen,
+		SoundPacket: p.config.Microphone.Packet,
+		Light:       p.devices.showRinging,
+		Chime:       p.devices.chime,
 		Visit: func(e rtc.Ended) {
 			p.visits.Add(store.Visit{ID: e.Call, Pressed: e.Pressed, Ended: time.Now(), Outcome: e.Outcome, By: e.By})
 		},
