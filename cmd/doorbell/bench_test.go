@@ -3,14 +3,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"net/http"
-	"os"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,25 +20,6 @@ ice: {port: 0, loopback: true}
 log: {level: warn}
 `
 
-// press presses the button over the control socket, without the time that
-// starting a program takes.
-func (p *process) press() time.Time {
-	p.t.Helper()
-	client := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", p.control)
-		},
-	}}
-	at := time.Now()
-	response, err := client.Post("http://doorbell/press", "", nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	_ = response.Body.Close()
-	return at
-}
-
 // watch lets the page note when it rang and when it showed a picture of that
 // ring, in milliseconds since 1970.
 const watch = `(() => {
@@ -58,17 +32,6 @@ const watch = `(() => {
 	}).observe(document.documentElement, { attributeFilter: ['data-state'] });
 	return true;
 })()`
-
-// figures collects one kind of measurement.
-type figures []float64
-
-func (f figures) at(share float64) float64 {
-	sorted := slices.Sorted(slices.Values(f))
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(len(sorted)-1, int(share*float64(len(sorted))))]
-}
 
 // report puts a row into the table that `make bench` ends with.
 func report(row string, median, p95 float64, unit string) {
@@ -124,12 +87,12 @@ func BenchmarkPhones(b *testing.B) {
 	look("first")
 	var one, eight, ratio, memory figures
 	for b.Loop() {
-		alone := door.cost()
+		alone := door.cost(watchTime)
 		var others []*baseClient
 		for i := range 7 {
 			others = append(others, look(fmt.Sprintf("phone %d", i)))
 		}
-		together := door.cost()
+		together := door.cost(watchTime)
 		one, eight, ratio = append(one, alone), append(eight, together), append(ratio, together/alone)
 		memory = append(memory, door.memory())
 		for _, c := range others {
@@ -145,52 +108,4 @@ func BenchmarkPhones(b *testing.B) {
 	report("processor, 8 phones that look", eight.at(0.5), eight.at(0.95), "% of a core")
 	report("processor, 8 phones against 1", 100*ratio.at(0.5), 100*ratio.at(0.95), "%")
 	report("memory, 8 phones that look", memory.at(0.5), memory.at(0.95), "MB")
-}
-
-// cost is the share of a core, in percent, that the door uses for a while.
-func (p *process) cost() float64 {
-	p.t.Helper()
-	before, begin := p.cpu(), time.Now()
-	<-time.After(watchTime)
-	return 100 * (p.cpu() - before).Seconds() / time.Since(begin).Seconds()
-}
-
-// cpu is the processor time that the door has used (proc(5), /proc/pid/stat,
-// fields 14 and 15, in ticks of 10 ms).
-func (p *process) cpu() time.Duration {
-	p.t.Helper()
-	_, rest, found := strings.Cut(p.proc("stat"), ") ")
-	fields := strings.Fields(rest)
-	if !found || len(fields) < 13 {
-		p.t.Fatalf("/proc/pid/stat says %q", rest)
-	}
-	var ticks int
-	for _, field := range fields[11:13] {
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond
-}
-
-// memory is the resident set in MB (proc(5), /proc/pid/status, VmRSS in kB).
-func (p *process) memory() float64 {
-	p.t.Helper()
-	_, rest, _ := strings.Cut(p.proc("status"), "VmRSS:")
-	var kilobytes float64
-	if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
-		p.t.Fatal(err)
-	}
-	return kilobytes / 1000
-}
-
-func (p *process) proc(file string) string {
-	p.t.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", p.cmd.Process.Pid, file))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return string(data)
 }
