@@ -77,9 +77,14 @@ func soakCall(t *testing.T, door *process, url string) {
 		}
 		return by != "" && len(s.Door.Connections) == 1
 	})
-	for i, c := range phones {
+	for _, c := range phones {
 		if c.name != by {
 			c.close() // a page of the base dialect has one connection; who lost the ring makes another
+		}
+	}
+	door.wait("the others to be gone", func() bool { return len(door.asked().Here) == 2 })
+	for i, c := range phones {
+		if c.name != by {
 			phones[i] = newBaseClient(t, url, c.name)
 			phones[i].call("doorbell")
 		}
