@@ -157,6 +157,9 @@ func checkDevices(c *Config, wrong report) {
 	if !slices.Contains([]string{"up", "down", "none"}, c.Button.Pull) {
 		wrong("button.pull", "expected up, down or none, got %q", c.Button.Pull)
 	}
+	if p := c.Microphone.Packet; p != 10*time.Millisecond && p != 20*time.Millisecond {
+		wrong("microphone.packet", "expected 10ms or 20ms, got %s", p)
+	}
 	if c.Button.Settle < time.Millisecond || c.Button.Settle > time.Second {
 		wrong("button.settle", "expected 1ms to 1s, got %s", c.Button.Settle)
 	}

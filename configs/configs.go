@@ -133,6 +133,8 @@ type Microphone struct {
 	CancelEcho    bool   `yaml:"cancel_echo"`
 	SuppressNoise bool   `yaml:"suppress_noise"`
 	ControlGain   bool   `yaml:"control_gain"`
+	// Packet is how much sound a packet holds, both ways.
+	Packet time.Duration `yaml:"packet"`
 }
 
 // Speaker is the loudspeaker.
@@ -165,6 +167,7 @@ type Chime struct {
 type Ring struct {
 	To      []string      `yaml:"to"`
 	Timeout time.Duration `yaml:"timeout"`
+	Standby bool          `yaml:"standby"`
 }
 
 // ICE says how media finds its way.

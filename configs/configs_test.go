@@ -80,7 +80,7 @@ func TestLoad(t *testing.T) {
 	}
 	want := Default()
 	want.Camera.Source, want.Camera.KeepOpen = "/dev/video2", true
-	want.Ring = Ring{To: []string{"anna", "7"}, Timeout: 45 * time.Second}
+	want.Ring = Ring{To: []string{"anna", "7"}, Timeout: 45 * time.Second, Standby: true}
 	want.Button.Source, want.Button.Settle = "GPIO4", 5*time.Millisecond
 	want.Microphone.Source, want.Speaker.Source = "7", "none"
 	want.LocalName = ""

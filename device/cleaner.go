@@ -51,8 +51,7 @@ type cleaner struct {
 	gain    gainControl
 
 	micDown, farDown, micUp *halfband
-	far                     [FrameSamples]int16
-	mic24, far24, out24     [FrameSamples / 2]int16
+	space                   cleanerSpace
 	playing                 bool
 	delay                   time.Duration // as it was found
 	candidate               time.Duration // found once, and to be found again
@@ -84,8 +83,16 @@ func (c *cleaner) status() EchoStatus {
 	return EchoStatus{Playing: c.playing, Delay: c.delay, Reduction: c.guard.reduction(), Ducking: c.playing && c.guard.ducking()}
 }
 
-// clean cleans one block of FrameSamples, captured at that time, in place.
+// cleanerSpace has room for a block: what is played, at both rates, and what is heard.
+type cleanerSpace struct {
+	far                         [FrameSamples]int16
+	mic24, far24, out24, past24 [FrameSamples / 2]int16
+}
+
+// clean cleans one block of 10 or 20 ms, captured at that time, in place.
 func (c *cleaner) clean(pcm []int16, captured time.Time) {
+	n := len(pcm)
+	far, mic24, far24, out24 := c.space.far[:n], c.space.mic24[:n/2], c.space.far24[:n/2], c.space.out24[:n/2]
 	was := c.playing
 	if c.aligner != nil {
 		var anew bool
@@ -99,19 +106,19 @@ func (c *cleaner) clean(pcm []int16, captured time.Time) {
 	if !c.playing && !c.options.Noise && !c.options.Gain {
 		return // as it was heard, all of its band
 	}
-	c.micDown.down(c.mic24[:], pcm)
-	out := c.mic24[:]
+	c.micDown.down(mic24, pcm)
+	out := mic24
 	turn := float32(1)
 	if c.playing {
-		c.aligner.aligned(c.far[:])
-		c.farDown.down(c.far24[:], c.far[:])
+		c.aligner.aligned(far)
+		c.farDown.down(far24, far)
 		for at := 0; at < len(out); at += cleanFrame {
-			c.speex.cancel(c.mic24[at:], c.far24[at:], c.out24[at:])
+			c.speex.cancel(mic24[at:], far24[at:], out24[at:])
 		}
-		out = c.out24[:]
-		c.guard.watch(c.far24[:], c.mic24[:], out)
+		out = out24
+		c.guard.watch(far24, mic24, out)
 		turn = c.guard.turn()
-		c.find()
+		c.find(far, mic24)
 	}
 	if c.playing || c.options.Noise {
 		for at := 0; at < len(out); at += cleanFrame {
@@ -134,14 +141,14 @@ func (c *cleaner) begin() {
 }
 
 // find measures the delay from time to time. One that differs is believed when it
-// is found twice, but the first at once: until then nothing is known.
-func (c *cleaner) find() {
-	c.aligner.earlier(c.far[:], samplesIn(finderEarly))
-	var played [FrameSamples / 2]int16
+// is found twice, but the first at once: until then nothing is known. What far holds is lost.
+func (c *cleaner) find(far, mic24 []int16) {
+	c.aligner.earlier(far, samplesIn(finderEarly))
+	played := c.space.past24[:len(mic24)]
 	for i := range played {
-		played[i] = int16((int(c.far[2*i]) + int(c.far[2*i+1])) / 2)
+		played[i] = int16((int(far[2*i]) + int(far[2*i+1])) / 2)
 	}
-	c.finder.push(played[:], c.mic24[:], cleanRate)
+	c.finder.push(played, mic24, cleanRate)
 	if !c.finder.ready() {
 		return
 	}

@@ -51,7 +51,7 @@ func (a *echoAligner) take(captured time.Time, n int) (playing, anew bool) {
 	if playing {
 		base := at - a.heard
 		off := float64(base - a.base)
-		a.slip += (off - a.slip) / 100 // of 20 ms blocks: two seconds
+		a.slip += (off - a.slip) * durationOf(n).Seconds() / 2 // over two seconds
 		if opening != a.opening || math.Abs(off) > float64(samplesIn(echoGap)) {
 			a.opening, a.base, a.slip, anew = opening, base, 0, true
 		} else if math.Abs(a.slip) > float64(samplesIn(echoSlip)) {

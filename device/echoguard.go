@@ -18,8 +18,10 @@ const (
 	// more the canceller lowers the echo, the less.
 	guardDuck  = 26.0
 	guardSlope = 1.5
-	// guardMemory is how long the measured reduction remembers, in blocks.
-	guardMemory = 40
+	// guardMemory is how long the measured reduction remembers, and guardPatience for how
+	// long there may be hardly any before the canceller has lost the echo.
+	guardMemory   = 800 * time.Millisecond
+	guardPatience = 4 * time.Second
 	// guardDeaf is how often nothing was found of what was played before it is taken
 	// that the microphone doesn't hear the loudspeaker.
 	guardDeaf = 3
@@ -29,10 +31,10 @@ const (
 // one side is let through: the microphone is turned down while the loudspeaker is
 // heard.
 type echoGuard struct {
-	in, out   float64 // energy of the microphone before and after, while the loudspeaker was heard
-	hold      int     // blocks for which the echo goes on
-	blocks    int     // measured so far
-	poor      int     // blocks in a row with hardly any reduction
+	in, out   float64       // energy of the microphone before and after, while the loudspeaker was heard
+	hold      time.Duration // for which the echo goes on
+	measured  time.Duration // so far
+	poor      time.Duration // of hardly any reduction, in a row
 	converged bool
 	deaf      int // measurements in a row in which nothing of the loudspeaker was heard
 	turned    float32
@@ -43,24 +45,26 @@ func (g *echoGuard) watch(far, in, out []int16) {
 	if g.turned == 0 {
 		g.turned = 1
 	}
-	g.hold--
+	block := time.Duration(len(far)) * time.Second / cleanRate
+	g.hold -= block
 	if LevelDBFS(far) > guardActive {
-		g.hold = int(guardHold / FrameDuration)
+		g.hold = guardHold
 	}
 	if g.hold <= 0 {
 		return
 	}
-	g.blocks++
-	g.in += (energy(in) - g.in) / guardMemory
-	g.out += (energy(out) - g.out) / guardMemory
+	g.measured += block
+	share := float64(block) / float64(guardMemory)
+	g.in += (energy(in) - g.in) * share
+	g.out += (energy(out) - g.out) * share
 	switch r := g.reduction(); {
-	case g.blocks < guardMemory/2:
+	case g.measured < guardMemory/2:
 	case r >= guardGood:
 		g.converged, g.poor = true, 0
 	case r < guardPoor:
 		// Both may talk at once for some seconds; a canceller that has lost the echo
 		// stays poor.
-		if g.poor++; g.poor > int(4*time.Second/FrameDuration) {
+		if g.poor += block; g.poor > guardPatience {
 			g.converged = false
 		}
 	default:

@@ -6,10 +6,10 @@ const (
 	gainTarget  = -21.0 // level of speech that is aimed at, dBFS
 	gainMost    = 12.0  // dB
 	gainLeast   = -9.0  // dB
-	gainSpeed   = 0.06  // dB in a block of 20 ms: 3 dB a second
+	gainSpeed   = 3.0   // dB in a second
 	gainAbove   = 9.0   // dB above the noise from which on a block counts as speech
 	gainPeak    = 0.9   // of full scale, which no sample may exceed
-	noiseRise   = 0.03  // dB in a block by which the noise estimate rises
+	noiseRise   = 1.5   // dB in a second by which the noise estimate rises
 	gainSilence = -65.0 // what is below is no speech, dBFS
 )
 
@@ -22,14 +22,14 @@ type gainControl struct {
 
 // apply changes a block in place. Where the loudspeaker is heard, the gain stays.
 func (g *gainControl) apply(pcm []int16, hold bool) {
-	level := LevelDBFS(pcm)
+	level, seconds := LevelDBFS(pcm), float64(len(pcm))/cleanRate
 	if g.noise == 0 || level < g.noise {
 		g.noise = level
 	} else {
-		g.noise += noiseRise
+		g.noise += noiseRise * seconds
 	}
 	if speech := level > max(g.noise+gainAbove, gainSilence); speech && !hold {
-		step := max(-gainSpeed, min(gainSpeed, gainTarget-level-g.gain))
+		step := max(-gainSpeed*seconds, min(gainSpeed*seconds, gainTarget-level-g.gain))
 		g.gain = max(gainLeast, min(gainMost, g.gain+step))
 	}
 	factor := math.Pow(10, g.gain/20)

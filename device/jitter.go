@@ -14,6 +14,9 @@ const (
 	jitterStale = 200 * time.Millisecond
 	// jitterLateRun is how many late packets in a row are taken for a stream that began anew.
 	jitterLateRun = 25
+	// quietLimit is how long a silence is believed in while nothing comes: there is a
+	// packet each 400 ms.
+	quietLimit = 1200 * time.Millisecond
 )
 
 // jitterPacket is one packet in hand.
@@ -25,6 +28,10 @@ type jitterPacket struct {
 	opus      []byte
 }
 
+// quiet tells whether silence begins with the packet, or goes on: what is not sent then
+// is not lost (RFC 7587, section 3.1.3).
+func (p jitterPacket) quiet() bool { return len(p.opus) <= opusQuiet }
+
 // TalkerCounts counts what happened to one phone's packets.
 type TalkerCounts struct {
 	Received  int64 `json:"received"`
@@ -32,6 +39,7 @@ type TalkerCounts struct {
 	Late      int64 `json:"late"`      // came after they were due, or twice
 	Bad       int64 `json:"bad"`       // not Opus
 	Skipped   int64 `json:"skipped"`   // dropped to catch up
+	Comfort   int64 `json:"comfort"`   // blocks of the phone's silence, which it need not send
 	Concealed int64 `json:"concealed"` // 20 ms blocks and packets made up by the decoder
 	Recovered int64 `json:"recovered"` // lost packets repaired from the next one's copy
 }
@@ -44,6 +52,9 @@ type jitterBuffer struct {
 	playing bool           // next is being followed; otherwise it gathers
 	known   bool           // next has a meaning
 	next    uint16         // sequence number due next; older ones come too late
+	due     uint32         // timestamp due next
+	quiet   bool           // the packet before next began a silence, or kept it up
+	quieted time.Time      // when that packet came
 	waited  int            // samples made up in place of next while nothing was in hand
 	lates   int            // late packets in a row
 	roomy   time.Time      // since when more was in hand than needed; zero: it isn't
@@ -132,6 +143,7 @@ const (
 	turnPacket                    // the packet
 	turnLost                      // what was lost before the packet
 	turnWait                      // nothing came in time: go on from what was heard
+	turnComfort                   // as many samples as the packet has, of the silence that the phone described
 	turnCatchUp                   // the packet and, blended into it, the one after it
 )
 
@@ -139,7 +151,11 @@ const (
 // is for turnCatchUp only.
 func (j *jitterBuffer) take(now time.Time) (turn jitterTurn, packet, second jitterPacket) {
 	if !j.playing && !j.gathered(now) {
-		return turnSilence, packet, second
+		return j.idle(now)
+	}
+	if len(j.packets) == 0 && j.quiet {
+		j.pause() // what comes next is gathered anew
+		return j.idle(now)
 	}
 	if len(j.packets) == 0 {
 		j.waited += FrameSamples
@@ -148,18 +164,33 @@ func (j *jitterBuffer) take(now time.Time) (turn jitterTurn, packet, second jitt
 	for head := j.packets[0]; head.sequence != j.next; {
 		j.next++
 		j.counts.Lost++
+		j.due += uint32(head.samples)
 		if j.waited < head.samples {
 			return turnLost, head, second
 		}
 		j.waited -= head.samples // it has been made up for already
 	}
+	if gap := int32(j.packets[0].timestamp - j.due); j.quiet && gap > 0 && gap <= int32(samplesIn(jitterMax)) {
+		packet.samples = min(int(gap), FrameSamples)
+		j.due += uint32(packet.samples)
+		return turnComfort, packet, second
+	}
 	catchUp := j.tooMuch(now)
 	packet = j.pop()
-	if catchUp && len(j.packets) > 0 && j.packets[0].sequence == j.next && j.packets[0].samples == packet.samples {
+	if catchUp && !j.quiet && len(j.packets) > 0 && j.packets[0].sequence == j.next && j.packets[0].samples == packet.samples {
 		j.counts.Skipped++
 		return turnCatchUp, packet, j.pop()
 	}
 	return turnPacket, packet, second
+}
+
+// idle is what is to be played while nothing is gathered.
+func (j *jitterBuffer) idle(now time.Time) (turn jitterTurn, packet, second jitterPacket) {
+	if j.quiet = j.quiet && now.Sub(j.quieted) < quietLimit; j.quiet {
+		packet.samples = FrameSamples
+		return turnComfort, packet, second
+	}
+	return turnSilence, packet, second
 }
 
 // pop takes out the oldest packet.
@@ -167,6 +198,7 @@ func (j *jitterBuffer) pop() jitterPacket {
 	packet := j.packets[0]
 	j.packets = slices.Delete(j.packets, 0, 1)
 	j.known, j.next, j.waited = true, packet.sequence+1, 0
+	j.due, j.quiet, j.quieted = packet.timestamp+uint32(packet.samples), packet.quiet(), packet.came
 	return packet
 }
 
@@ -183,7 +215,7 @@ func (j *jitterBuffer) gathered(now time.Time) bool {
 		return false
 	}
 	j.playing, j.known, j.next = true, true, j.packets[0].sequence
-	j.waited, j.roomy = 0, time.Time{}
+	j.due, j.waited, j.roomy = j.packets[0].timestamp, 0, time.Time{}
 	return true
 }
 

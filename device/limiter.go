@@ -7,7 +7,7 @@ const (
 	limiterCeiling = 0.85
 	// limiterKnee is where single peaks begin to be bent.
 	limiterKnee = limiterCeiling
-	// limiterRelease is the share of the way back to full loudness in one block: about 200 ms to be back.
+	// limiterRelease is the share of the way back to full loudness in 20 ms: about 200 ms to be back.
 	limiterRelease = 0.15
 )
 
@@ -30,7 +30,7 @@ func (l *limiter) limit(block []float32, pcm []int16) {
 	}
 	attack := len(block) / 8
 	if goal > gain { // back up: slowly, and over the whole block
-		goal = gain + (goal-gain)*limiterRelease
+		goal = gain + (goal-gain)*limiterRelease*float32(len(block))/FrameSamples
 		attack = len(block)
 	}
 	for i, s := range block {

@@ -16,6 +16,8 @@ import (
 type MixerOptions struct {
 	// Open opens the loudspeaker: something with WriteSamples (see Speaker). nil: there is none.
 	Open func(ctx context.Context) (io.Closer, error)
+	// Block is how much is mixed at once: 10 or 20 ms. Default: FrameDuration.
+	Block time.Duration
 	// Changed is told each new state, in order. It must not block, nor ask the Mixer. nil:
 	// nobody cares.
 	Changed func(SoundState)
@@ -40,8 +42,8 @@ type Mixer struct {
 
 	// Owned by Run.
 	limiter limiter
-	block   [FrameSamples]float32
-	pcm     [FrameSamples]int16
+	block   []float32
+	pcm     []int16
 	stuck   int // loudspeakers that did not close
 }
 
@@ -49,7 +51,7 @@ type Mixer struct {
 type MixerStatus struct {
 	State       SoundState `json:"state"`
 	Description string     `json:"description,omitempty"` // what is or was open last
-	LevelDBFS   float64    `json:"levelDBFS"`             // loudness of the last 20 ms, see LevelDBFS
+	LevelDBFS   float64    `json:"levelDBFS"`             // loudness of the last block, see LevelDBFS
 	Talkers     int        `json:"talkers"`               // who has joined
 	Err         error      `json:"-"`                     // why it is lost
 }
@@ -66,13 +68,17 @@ const (
 
 // NewMixer returns a Mixer. It opens nothing yet.
 func NewMixer(options MixerOptions) *Mixer {
+	if options.Block == 0 {
+		options.Block = FrameDuration
+	}
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
 	if options.Changed == nil {
 		options.Changed = func(SoundState) {}
 	}
-	m := &Mixer{options: options, changed: make(chan struct{}, 1)}
+	n := samplesIn(options.Block)
+	m := &Mixer{options: options, changed: make(chan struct{}, 1), block: make([]float32, n), pcm: make([]int16, n)}
 	m.status = MixerStatus{State: SoundIdle, LevelDBFS: SilenceDBFS}
 	if options.Open == nil {
 		m.status.State = SoundNone
@@ -207,11 +213,11 @@ func (m *Mixer) pump(ctx context.Context, sink soundSink) error {
 		}
 		m.mix(talkers, stale)
 		before := time.Now()
-		if err := sink.WriteSamples(ctx, m.pcm[:]); err != nil {
+		if err := sink.WriteSamples(ctx, m.pcm); err != nil {
 			return fmt.Errorf("playing: %w", err)
 		}
 		stale = time.Since(before) > mixerStall
-		level := LevelDBFS(m.pcm[:])
+		level := LevelDBFS(m.pcm)
 		m.mu.Lock()
 		m.status.LevelDBFS = level
 		m.mu.Unlock()
@@ -220,15 +226,15 @@ func (m *Mixer) pump(ctx context.Context, sink soundSink) error {
 
 // mix makes the next block of all talkers.
 func (m *Mixer) mix(talkers []*Talker, stale bool) {
-	clear(m.block[:])
+	clear(m.block)
 	for _, t := range talkers {
 		if stale {
 			t.resync()
 		}
-		t.addTo(m.block[:])
+		t.addTo(m.block)
 	}
-	m.player.addTo(m.block[:])
-	m.limiter.limit(m.block[:], m.pcm[:])
+	m.player.addTo(m.block)
+	m.limiter.limit(m.block, m.pcm)
 }
 
 // joined returns the talkers of now.

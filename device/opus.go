@@ -15,14 +15,23 @@ const (
 	opusMaxSamples = SampleRate / 1000 * 120
 )
 
-// opusEncoder turns 20 ms blocks into packets. One goroutine uses it.
+// opusQuiet is the length in bytes up to which a packet has nothing in it: it says that
+// silence, or a noise that goes on, has begun (RFC 6716, section 2.1.9, and opus_encoder.h).
+const opusQuiet = 2
+
+// opusEncoder turns 10 or 20 ms blocks into packets. One goroutine uses it.
 type opusEncoder struct {
 	codec  *opus.Encoder
 	packet [opusMaxPacket]byte
+	loss   int  // that it prepares for, percent
+	gate   silenceGate
+	pauses bool // silence is not sent
+	quiet  bool // the block before was not worth a packet
 }
 
 // newOpusEncoder returns an encoder with in-band forward error correction: each packet of
-// speech carries a coarse copy of the one before.
+// speech carries a coarse copy of the one before. While nobody speaks it gives a packet
+// each 400 ms at least, which tells how the noise sounds (RFC 7587, section 3.1.3).
 func newOpusEncoder(bitRate, complexity, expectedLoss int) (*opusEncoder, error) {
 	codec, err := opus.NewEncoder(SampleRate, 1, opus.AppVoIP)
 	if err != nil {
@@ -43,14 +52,38 @@ func newOpusEncoder(bitRate, complexity, expectedLoss int) (*opusEncoder, error)
 			return nil, fmt.Errorf("opus encoder: setting the %s: %w", s.name, s.err)
 		}
 	}
-	return &opusEncoder{codec: codec}, nil
+	return &opusEncoder{codec: codec, loss: expectedLoss}, nil
 }
 
-// encode returns the packet of FrameSamples samples. It is valid until the next call.
+// expect prepares for another share of lost packets, in percent.
+func (e *opusEncoder) expect(loss int) error {
+	if loss == e.loss {
+		return nil
+	}
+	e.loss = loss
+	if err := e.codec.SetPacketLossPerc(loss); err != nil {
+		return fmt.Errorf("opus encoder: setting the expected loss: %w", err)
+	}
+	return nil
+}
+
+// encode returns the packet of 480 or 960 samples, which is valid until the next call, or
+// none where the other end knows how to go on. The first packet of a silence is given,
+// though it is empty: it tells the silence from a loss.
 func (e *opusEncoder) encode(pcm []int16) ([]byte, error) {
+	if silent := e.gate.silent(pcm); silent != e.pauses {
+		e.pauses = silent
+		if err := e.codec.SetDTX(silent); err != nil {
+			return nil, fmt.Errorf("opus encoder: setting discontinuous transmission: %w", err)
+		}
+	}
 	n, err := e.codec.Encode(pcm, e.packet[:])
 	if err != nil {
 		return nil, fmt.Errorf("opus encoder: %w", err)
+	}
+	was := e.quiet
+	if e.quiet = n <= opusQuiet; e.quiet && was {
+		return nil, nil
 	}
 	return e.packet[:n], nil
 }

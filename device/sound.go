@@ -12,7 +12,8 @@ import (
 const (
 	// SampleRate is the samples per second of all sound (Hz).
 	SampleRate = 48000
-	// FrameDuration is how much sound one Opus packet and one mixed block hold.
+	// FrameDuration is how much sound one Opus packet and one mixed block hold, unless
+	// half of it was asked for.
 	FrameDuration = 20 * time.Millisecond
 	// FrameSamples is FrameDuration in samples.
 	FrameSamples = SampleRate / 1000 * 20

@@ -98,6 +98,8 @@ func (t *Talker) more() bool {
 		t.blend(packet, second)
 	case turnLost:
 		return t.repair(packet)
+	case turnComfort:
+		return t.comfort(packet.samples)
 	case turnWait:
 		return t.conceal(FrameSamples)
 	default:
@@ -195,6 +197,17 @@ func (t *Talker) conceal(n int) bool {
 	}
 	t.count(func(c *TalkerCounts) { c.Concealed++ })
 	t.fade(pcm)
+	return true
+}
+
+// comfort appends n samples of the noise that the phone described before it fell silent.
+func (t *Talker) comfort(n int) bool {
+	pcm, err := t.decoder.conceal(n)
+	if err != nil {
+		return false
+	}
+	t.count(func(c *TalkerCounts) { c.Comfort++ })
+	t.heard(pcm)
 	return true
 }
 

@@ -50,6 +50,14 @@ func tonePackets(frequency, amplitude float64, n int) [][]byte {
 	return packets
 }
 
+// heardOf is what a phone plays of what Voice hands out.
+func heardOf(decoder *opusDecoder, packet []byte) ([]float32, error) {
+	if len(packet) == 0 {
+		return decoder.conceal(FrameSamples)
+	}
+	return decoder.decode(packet)
+}
+
 // recordingSpeaker takes 20 ms blocks in real time, is one block ahead, and keeps all.
 type recordingSpeaker struct {
 	mu     sync.Mutex

@@ -19,21 +19,24 @@ type VoiceOptions struct {
 	BitRate int
 	// Complexity is the encoder's effort, 1 to 10. Default: 5, which is half of the CPU time of 10.
 	Complexity int
-	// ExpectedLoss is the share of lost packets to prepare for, in percent. Default: 5. A
-	// negative number stands for 0.
+	// ExpectedLoss is the share of lost packets to prepare for at least, in percent; see
+	// SetLoss. Default: 5. A negative number stands for 0.
 	ExpectedLoss int
+	// Packet is how much sound a packet holds, 10 or 20 ms. Default: FrameDuration.
+	Packet time.Duration
 	// Clean is what is done to the sound before it is encoded. The zero value: nothing.
 	Clean CleanOptions
 	// Logger. Default: nobody hears.
 	Logger *slog.Logger
 }
 
-// Voice is the door's microphone as Opus packets of 20 ms.
+// Voice is the door's microphone as Opus packets of 10 or 20 ms.
 type Voice struct {
 	// Fixed after NewVoice.
 	options VoiceOptions
 
-	running atomic.Bool // a Stream is running
+	running atomic.Bool  // a Stream is running
+	loss    atomic.Int64 // as SetLoss was told, percent
 
 	mu sync.Mutex
 	// Guarded by mu.
@@ -45,7 +48,7 @@ type Voice struct {
 type VoiceStatus struct {
 	State       SoundState `json:"state"`
 	Description string     `json:"description,omitempty"` // what is or was open last
-	LevelDBFS   float64    `json:"levelDBFS"`             // loudness of the last 20 ms, see LevelDBFS
+	LevelDBFS   float64    `json:"levelDBFS"`             // loudness of the last packet, see LevelDBFS
 	Echo        EchoStatus `json:"-"`                     // of the loudspeaker
 	Err         error      `json:"-"`                     // why it is lost
 }
@@ -68,6 +71,9 @@ func NewVoice(options VoiceOptions) *Voice {
 	case options.ExpectedLoss < 0:
 		options.ExpectedLoss = 0
 	}
+	if options.Packet == 0 {
+		options.Packet = FrameDuration
+	}
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -86,9 +92,19 @@ func (v *Voice) State() VoiceStatus {
 	return v.status
 }
 
-// Stream opens the microphone and hands its sound to sink, 20 ms of 48 kHz mono to a
-// packet, until ctx ends (it then returns ctx's error) or the microphone fails. Captured
-// is when the packet's first sample was heard. The packet is valid during the call only.
+// mostLoss bounds the share of lost packets that is prepared for, in percent: beyond it
+// the copies would leave too little of the bit rate to the sound itself.
+const mostLoss = 30
+
+// SetLoss says what share of the packets gets lost on the way, in percent. It never
+// blocks; any goroutine may call it.
+func (v *Voice) SetLoss(percent int) { v.loss.Store(int64(min(percent, mostLoss))) }
+
+// Stream opens the microphone and hands its sound to sink, 48 kHz mono, packet by packet,
+// until ctx ends (it then returns ctx's error) or the microphone fails. Captured
+// is when the packet's first sample was heard. The packet is valid during the call only;
+// an empty one stands for silence, for which nothing is to be sent (discontinuous
+// transmission).
 // Stream may be called again after it returned; at the same time as another it fails
 // with ErrSoundInUse. Without a microphone it sends nothing and waits for ctx.
 func (v *Voice) Stream(ctx context.Context, sink func(packet []byte, duration time.Duration, captured time.Time)) error {
@@ -146,13 +162,16 @@ func (v *Voice) stream(ctx context.Context, sink func([]byte, time.Duration, tim
 
 // pump cleans and encodes what the microphone hears.
 func (v *Voice) pump(ctx context.Context, source soundSource, cleaner *cleaner, encoder *opusEncoder, sink func([]byte, time.Duration, time.Time)) error {
-	pcm := make([]int16, FrameSamples)
+	pcm := make([]int16, samplesIn(v.options.Packet))
 	for {
 		captured, err := source.ReadSamples(ctx, pcm)
 		if err != nil {
 			return fmt.Errorf("reading the microphone: %w", err)
 		}
 		cleaner.clean(pcm, captured)
+		if err := encoder.expect(max(v.options.ExpectedLoss, int(v.loss.Load()))); err != nil {
+			return err
+		}
 		packet, err := encoder.encode(pcm)
 		if err != nil {
 			return err
@@ -161,7 +180,7 @@ func (v *Voice) pump(ctx context.Context, source soundSource, cleaner *cleaner, 
 		v.mu.Lock()
 		v.status.LevelDBFS, v.status.Echo = level, cleaner.status()
 		v.mu.Unlock()
-		sink(packet, FrameDuration, captured)
+		sink(packet, v.options.Packet, captured)
 	}
 }
 

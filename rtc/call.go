@@ -16,9 +16,10 @@ const (
 	ringing role = iota // the door made the offer; nobody has accepted on that phone
 	talking             // a person accepted the visit on that phone
 	viewing             // the phone called the door by itself
+	standby             // the phone keeps a connection ready, and nothing flows
 )
 
-func (r role) String() string { return [...]string{"ringing", "talking", "viewing"}[r] }
+func (r role) String() string { return [...]string{"ringing", "talking", "viewing", "standby"}[r] }
 
 // link is one phone's connection as the call sees it.
 type link struct {
@@ -29,6 +30,7 @@ type link struct {
 	connected bool // media has flowed
 	away      bool // the phone closed the media and may come back: its page is being loaded anew
 	alerted   bool // viewing, and told that the button was pressed
+	kept      bool // was a standby until the button was pressed
 }
 
 // visit is what a press of the button started.
@@ -44,11 +46,14 @@ type visit struct {
 type CallOptions struct {
 	// RingTo lists the phones that ring. Empty: every phone that is here.
 	RingTo []string
-	// MaxPeers bounds the phones connected at one time. 0: 16.
+	// MaxPeers bounds the phones connected at one time, and apart from these the
+	// connections that phones keep ready. 0: 16.
 	MaxPeers int
+	// NoStandby turns connections away that phones want to keep ready.
+	NoStandby bool
 }
 
-// Call is the state of one door: who is here, who rings, talks and looks. It
+// Call is the state of one door: who is here, who rings, talks, looks and stands by. It
 // does nothing by itself: Handle takes what happened and returns what has to be
 // done about it. It is not safe for concurrent use; [Door] owns it.
 type Call struct {
@@ -85,7 +90,21 @@ func (c *Call) Ringing() bool { return c.visit != nil && !c.visit.taken }
 
 // Busy reports whether any phone is connected or rung: whether the devices
 // are needed.
-func (c *Call) Busy() bool { return len(c.links) > 0 || c.Ringing() }
+func (c *Call) Busy() bool { return c.count(false) > 0 || c.Ringing() }
+
+// count returns how many phones stand by, or how many do more than that.
+func (c *Call) count(standingBy bool) int {
+	n := 0
+	for _, l := range c.links {
+		if (l.role == standby) == standingBy {
+			n++
+		}
+	}
+	return n
+}
+
+// full reports whether no further phone may ring, look or talk.
+func (c *Call) full() bool { return c.count(false) >= c.capacity() }
 
 // Visit returns the id of the running visit, or "".
 func (c *Call) Visit() string {
@@ -141,26 +160,32 @@ func (c *Call) wants(name string) bool {
 }
 
 // ring makes the offer of the running visit to one phone, or tells it where it
-// is looking already.
+// has a connection already.
 func (c *Call) ring(name string) []Command {
 	if !c.wants(name) {
 		return nil
 	}
-	for _, l := range c.links {
-		if l.name != name {
-			continue
-		}
-		if l.role == viewing && !l.alerted {
+	var commands []Command
+	for _, l := range slices.Clone(c.links) {
+		switch {
+		case l.name != name, l.role == standby && c.full():
+		case l.role == standby && l.connected:
+			l.role, l.kept = ringing, true
+			return []Command{Show{Peer: l.id}, Press{Peer: l.id, Ring: true, Visit: c.visit.id}}
+		case l.role == standby: // not ready: an ordinary ring is as quick
+			commands = append(commands, c.drop(l, "", ""))
+		case l.role == viewing && !l.alerted:
 			l.alerted = true
-			return []Command{Press{Peer: l.id, Ring: true}}
+			return []Command{Press{Peer: l.id, Ring: true, Visit: c.visit.id}}
+		default:
+			return nil
 		}
-		return nil
 	}
-	if len(c.links) >= c.capacity() {
-		return nil
+	if c.full() {
+		return commands
 	}
 	l := c.add(name, c.visit.id, ringing)
-	return []Command{Offer{Peer: l.id, Name: name, Call: l.call}}
+	return append(commands, Offer{Peer: l.id, Name: name, Call: l.call})
 }
 
 func (c *Call) capacity() int {

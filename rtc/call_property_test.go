@@ -11,6 +11,7 @@ import (
 // must never be asked for.
 type house struct {
 	open   map[PeerID]string // phones that are connected
+	shown  map[PeerID]bool   // those to which something flows
 	timer  string
 	visits map[string]bool // id → ended
 }
@@ -19,13 +20,21 @@ func (h *house) do(t *rapid.T, command Command) {
 	switch c := command.(type) {
 	case Offer:
 		h.add(t, c.Peer, c.Name)
+		h.shown[c.Peer] = true
 	case Answer:
 		h.add(t, c.Peer, c.Name)
+		h.shown[c.Peer] = !c.Standby
 	case Close:
 		h.must(t, c.Peer, command)
 		delete(h.open, c.Peer)
 	case Talk:
 		h.must(t, c.Peer, command)
+	case Show:
+		h.must(t, c.Peer, command)
+		if h.shown[c.Peer] {
+			t.Fatalf("peer %d is shown twice", c.Peer)
+		}
+		h.shown[c.Peer] = true
 	case Press:
 		h.must(t, c.Peer, command)
 	case Renegotiate:
@@ -65,7 +74,7 @@ func TestCallNeverMixesUp(t *testing.T) {
 			options.RingTo = []string{"anna", "bert"}
 		}
 		c := NewCall(options)
-		h := &house{open: map[PeerID]string{}, visits: map[string]bool{}}
+		h := &house{open: map[PeerID]string{}, shown: map[PeerID]bool{}, visits: map[string]bool{}}
 		steps := rapid.IntRange(1, 60).Draw(t, "steps")
 		for i := range steps {
 			for _, command := range c.Handle(drawEvent(t, i)) {
@@ -90,7 +99,7 @@ func TestCallNeverMixesUp(t *testing.T) {
 func drawEvent(t *rapid.T, i int) Event {
 	name := rapid.SampledFrom([]string{"anna", "bert", "carl"}).Draw(t, "name")
 	id := PeerID(rapid.IntRange(1, 12).Draw(t, "peer"))
-	switch rapid.IntRange(0, 11).Draw(t, "event") {
+	switch rapid.IntRange(0, 12).Draw(t, "event") {
 	case 0, 1:
 		return Pressed{Call: fmt.Sprint("v", i)}
 	case 2:
@@ -99,13 +108,13 @@ func drawEvent(t *rapid.T, i int) Event {
 		return Disappeared{name}
 	case 4:
 		call := rapid.SampledFrom([]string{"", "c1", "c2", "v0", "v1", "v2"}).Draw(t, "call")
-		return Offered{name, call, rapid.Bool().Draw(t, "same")}
+		return Offered{name, call, rapid.Bool().Draw(t, "same"), rapid.Bool().Draw(t, "standby")}
 	case 5:
 		return Accepted{id}
 	case 6:
 		return Connected{id}
 	case 7:
-		reason := rapid.SampledFrom([]string{"", ReasonGone, ReasonDeclined, ReasonHangup}).Draw(t, "reason")
+		reason := rapid.SampledFrom([]string{"", ReasonGone, ReasonDeclined, ReasonHangup, ReasonBusy}).Draw(t, "reason")
 		return Left{id, reason}
 	case 8:
 		return Failed{id}
@@ -113,6 +122,8 @@ func drawEvent(t *rapid.T, i int) Event {
 		return Away{id}
 	case 10:
 		return TimedOut{fmt.Sprint("v", rapid.IntRange(0, i).Draw(t, "visit"))}
+	case 11:
+		return Interrupted{id}
 	default:
 		return HungUp{ReasonHangup}
 	}
@@ -136,6 +147,9 @@ func (h *house) check(t *rapid.T, c *Call) {
 		if l.alerted && !c.Ringing() {
 			t.Fatalf("%s is left alerted", l.name)
 		}
+		if h.shown[l.id] == (l.role == standby) {
+			t.Fatalf("%s is %s, and shown is %t", l.name, l.role, h.shown[l.id])
+		}
 		if h.open[l.id] != l.name {
 			t.Fatalf("peer %d of %s was never opened", l.id, l.name)
 		}
@@ -152,7 +166,13 @@ func (h *house) check(t *rapid.T, c *Call) {
 	if c.Ringing() != (h.timer != "") {
 		t.Fatalf("ringing %t with timer %q", c.Ringing(), h.timer)
 	}
-	if len(c.links) > 3 {
-		t.Fatalf("%d connections where 3 are allowed", len(c.links))
+	if c.count(false) > 3 || c.count(true) > 3 {
+		t.Fatalf("%d connections and %d kept ready, where 3 are allowed", c.count(false), c.count(true))
+	}
+	names := map[string]int{}
+	for _, l := range c.links {
+		if names[l.name]++; names[l.name] > 1 {
+			t.Fatalf("%s has %d connections", l.name, names[l.name])
+		}
 	}
 }

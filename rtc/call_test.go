@@ -14,7 +14,8 @@ import (
 //	press v1           the button
 //	accept 1           the person at peer 1     left 1 REASON
 //	offer anna c1      a phone calls            again anna c1 the same connection re-offers
-//	up 1               media flows              fail 1        media is lost      away 1
+//	offer anna c1 standby   ... wants a connection kept ready
+//	up 1               media flows              fail 1        media is lost      away 1      still 1
 //	timeout v1         hangup                   close         solo / full
 func script(t *testing.T, c *Call, lines ...string) []string {
 	t.Helper()
@@ -30,7 +31,7 @@ func script(t *testing.T, c *Call, lines ...string) []string {
 
 func parseEvent(t *testing.T, line string) Event {
 	t.Helper()
-	words := append(strings.Fields(line), "", "")
+	words := append(strings.Fields(line), "", "", "")
 	var id PeerID
 	_, _ = fmt.Sscan(words[1], &id)
 	switch words[0] {
@@ -45,9 +46,11 @@ func parseEvent(t *testing.T, line string) Event {
 	case "left":
 		return Left{id, words[2]}
 	case "offer", "again":
-		return Offered{words[1], words[2], words[0] == "again"}
+		return Offered{words[1], words[2], words[0] == "again", words[3] == "standby"}
 	case "up":
 		return Connected{id}
+	case "still":
+		return Interrupted{id}
 	case "fail":
 		return Failed{id}
 	case "away":
@@ -70,7 +73,9 @@ func show(command Command) string {
 	case Offer:
 		return fmt.Sprintf("offer %d %s %s", c.Peer, c.Name, c.Call)
 	case Answer:
-		return fmt.Sprintf("answer %d %s %s", c.Peer, c.Name, c.Call)
+		return strings.TrimSuffix(fmt.Sprintf("answer %d %s %s standby=%t", c.Peer, c.Name, c.Call, c.Standby), " standby=false")
+	case Show:
+		return fmt.Sprintf("show %d", c.Peer)
 	case Renegotiate:
 		return fmt.Sprintf("renegotiate %d", c.Peer)
 	case Refuse:

@@ -24,11 +24,16 @@ type Offer struct {
 	Name, Call string
 }
 
-// Answer opens a connection for an offer that a phone made.
+// Answer opens a connection for an offer that a phone made. Standby: nothing flows
+// until Show.
 type Answer struct {
 	Peer       PeerID
 	Name, Call string
+	Standby    bool
 }
+
+// Show lets picture and sound flow to a phone that stood by.
+type Show struct{ Peer PeerID }
 
 // Renegotiate applies a further offer to a connection that stands.
 type Renegotiate struct{ Peer PeerID }
@@ -47,6 +52,7 @@ type Talk struct {
 type Press struct {
 	Peer       PeerID
 	Ring       bool
+	Visit      string // its id, with Ring
 	Reason, By string
 }
 
@@ -74,6 +80,7 @@ type Ended struct {
 
 func (Offer) command()       {}
 func (Answer) command()      {}
+func (Show) command()        {}
 func (Renegotiate) command() {}
 func (Refuse) command()      {}
 func (Talk) command()        {}

@@ -47,6 +47,8 @@ func (l *lens) Stream(ctx context.Context, sink func([]byte, bool, time.Time)) e
 // ear is a microphone.
 type ear struct{}
 
+func (ear) SetLoss(int) {}
+
 func (ear) Stream(ctx context.Context, sink func([]byte, time.Duration, time.Time)) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()

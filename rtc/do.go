@@ -3,6 +3,7 @@ package rtc
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/pion/webrtc/v4"
 
@@ -14,9 +15,14 @@ func (d *Door) do(command Command) {
 	switch c := command.(type) {
 	case Offer:
 		p := d.open(c.Peer, c.Name, c.Call)
+		p.shown.Store(true)
 		p.work.put(p.offer)
 	case Answer:
-		d.answer(d.open(c.Peer, c.Name, c.Call))
+		p := d.open(c.Peer, c.Name, c.Call)
+		p.shown.Store(!c.Standby)
+		d.answer(p)
+	case Show:
+		d.show(c)
 	case Renegotiate:
 		if p := d.peers[c.Peer]; p != nil {
 			d.answer(p)
@@ -31,7 +37,7 @@ func (d *Door) do(command Command) {
 	case Press:
 		if p := d.peers[c.Peer]; p != nil {
 			_ = d.send(signaling.Message{
-				Type: signaling.TypePress, Name: p.name, Call: p.call, Ring: c.Ring, Reason: c.Reason, By: c.By,
+				Type: signaling.TypePress, Name: p.name, Call: p.call, Ring: c.Ring, Reason: c.Reason, By: c.By, Visit: c.Visit,
 			})
 		}
 	case Close:
@@ -48,6 +54,20 @@ func (d *Door) do(command Command) {
 		if d.options.Visit != nil {
 			d.options.Visit(c)
 		}
+	}
+}
+
+// show lets picture and sound flow to a phone that stood by.
+func (d *Door) show(c Show) {
+	p := d.peers[c.Peer]
+	if p == nil {
+		return
+	}
+	p.shown.Store(true)
+	p.work.put(p.flow)
+	p.log.Info("phone connected", "standby", true)
+	if d.unwell() {
+		d.tellStatus(p)
 	}
 }
 
@@ -82,7 +102,8 @@ func (d *Door) answer(p *peer) {
 		return
 	}
 	p.fingerprint = fingerprintOf(offer.SDP)
-	p.work.put(func() error { return p.answer(offer) })
+	exchange := d.offer.Exchange
+	p.work.put(func() error { return p.answer(offer, exchange) })
 }
 
 // close ends a peer; its goroutine closes the connection behind the loop's back.
@@ -97,7 +118,11 @@ func (d *Door) close(c Close) {
 	if p.away != nil {
 		p.away.Stop()
 	}
-	p.log.Info("connection closed", "reason", c.Reason, "by", c.By)
+	level := slog.LevelInfo
+	if !p.shown.Load() {
+		level = slog.LevelDebug
+	}
+	p.log.Log(d.ctx, level, "connection closed", "reason", c.Reason, "by", c.By)
 	if c.Reason == "" {
 		return
 	}

@@ -24,6 +24,9 @@ type Options struct {
 	// VP8 is Video's picture in VP8, for phones that don't take H.264; nil: it has
 	// none. It streams only while such a phone is there, and Video streams too.
 	VP8 VideoSource
+	// SoundPacket is how much sound phones are asked to put into a packet. 0: they
+	// choose, which is 20 ms.
+	SoundPacket time.Duration
 	// Join adds a phone's voice to the loudspeaker; nil: the door has none.
 	Join JoinVoice
 	// KeepVideo keeps the camera open while nobody looks, for the fastest first
@@ -67,6 +70,7 @@ type Door struct {
 	vp8     *picture
 	audio   *fanout
 	feeds   []*feed
+	loss    int                // of sound that the phone which misses most misses, percent
 	offer   *signaling.Message // while an offer is handled
 }
 
@@ -121,14 +125,18 @@ func (d *Door) deviceNotifier(name string) func(DeviceState) {
 func (d *Door) runAudio(ctx context.Context, delivered func()) error {
 	epoch := time.Now()
 	var next time.Duration // since epoch, of the packet to come
+	begins := true
 	return d.options.Audio.Stream(ctx, func(packet []byte, duration time.Duration, captured time.Time) {
 		delivered()
 		// Opus timestamps count samples (RFC 7587 section 4.1); only a real gap in
-		// the capture moves them on.
+		// the capture moves them on. They count through silence that isn't sent.
 		if at := captured.Sub(epoch); at-next > 4*duration {
 			next = at
 		}
-		d.audio.write(packet, false, moment{uint32(next * audioClock / time.Second), captured})
+		if len(packet) > 0 {
+			d.audio.write(packet, false, moment{uint32(next * audioClock / time.Second), captured, begins})
+		}
+		begins = len(packet) == 0
 		next += duration
 	})
 }
@@ -161,6 +169,7 @@ func (d *Door) Run(ctx context.Context) error {
 			d.handle(TimedOut{Call: d.timed})
 		case <-rates.C:
 			d.fitRate()
+			d.fitLoss()
 		case <-d.mail.ready:
 			for _, n := range d.mail.take() {
 				n.handle(d)

@@ -256,3 +256,47 @@ func waitFor(t *testing.T, what string, done func() bool) {
 		}
 	}
 }
+
+// TestStandbyConnection goes from a connection that is kept ready, through which nothing flows, to a ring and to a look.
+func TestStandbyConnection(t *testing.T) {
+	eye := &lens{}
+	d, x := startDoor(t, Options{Video: eye, Audio: ear{}})
+	anna := x.newPhone(t, "anna")
+	standsBy := func(id string) {
+		t.Helper()
+		anna.offer(signaling.Message{Type: signaling.TypeOffer, Call: id, Exchange: "e", Standby: true}, nil)
+		waitFor(t, "the phone to be where it should", func() bool { s := status(t, d); return len(s.Standby) == 1 && len(s.Connections) == 0 })
+		if state := status(t, d).Devices[camera]; state != DeviceIdle || len(anna.frames) > 0 || len(anna.sounds) > 0 {
+			t.Fatalf("something flows: camera %s, %d pictures, %d sounds", state, len(anna.frames), len(anna.sounds))
+		}
+	}
+	standsBy("s1")
+	d.Press(time.Now())
+	press := anna.await(signaling.TypePress)
+	if !press.Ring || press.Call != "s1" || press.Visit == "" {
+		t.Fatalf("the ring is %+v", press)
+	}
+	anna.sees()
+	anna.hears()
+	anna.send(signaling.Message{Type: signaling.TypeAccept, Call: "s1"})
+	waitFor(t, "the phone to be where it should", func() bool { s := status(t, d); return s.Visit != nil && s.Visit.By == "anna" })
+	anna.send(signaling.Message{Type: signaling.TypeLeave, Call: "s1", Reason: ReasonHangup})
+	waitFor(t, "the phone to be where it should", func() bool { s := status(t, d); return s.Visit == nil && len(s.Connections) == 0 })
+
+	anna.connect()
+	drain(anna.frames)
+	drain(anna.sounds)
+	standsBy("s2")
+	anna.call("s2", nil)
+	anna.sees()
+	anna.hears()
+	if s := status(t, d); len(s.Standby) != 0 || len(s.Connections) != 1 || s.Connections[0].Role != "viewing" {
+		t.Errorf("the phone looks, and the status is %+v", s)
+	}
+}
+
+func drain(c chan struct{}) {
+	for len(c) > 0 {
+		<-c
+	}
+}

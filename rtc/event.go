@@ -27,9 +27,9 @@ func (e Pressed) apply(c *Call) []Command {
 	var commands []Command
 	for _, l := range c.links {
 		if !c.visit.taken && (l.role == ringing || l.alerted) {
-			commands = append(commands, Press{Peer: l.id, Ring: true})
+			commands = append(commands, Press{Peer: l.id, Ring: true, Visit: c.visit.id})
 		}
-		if c.visit.taken {
+		if c.visit.taken && l.role != standby {
 			commands = append(commands, Press{Peer: l.id})
 		}
 	}
@@ -66,14 +66,15 @@ func (e Appeared) apply(c *Call) []Command {
 }
 
 // Disappeared says that a phone has gone from the relay. Media that flows goes
-// on: only the signaling is known to be away.
+// on: only the signaling is known to be away. A connection kept ready is none
+// any more, since its phone can't be told of a press.
 type Disappeared struct{ Name string }
 
 func (e Disappeared) apply(c *Call) []Command {
 	delete(c.here, e.Name)
 	var commands []Command
 	for _, l := range slices.Clone(c.links) {
-		if l.name == e.Name && (l.role == ringing || !l.connected) {
+		if l.name == e.Name && (l.role == ringing || l.role == standby || !l.connected) {
 			commands = append(commands, c.lose(l, "")...)
 		}
 	}
@@ -100,17 +101,24 @@ func (e Relay) apply(c *Call) []Command {
 
 // Offered is an offer that a phone made. Same says that it continues the
 // connection that already has this name and call id (an ICE restart), and isn't
-// a page that was loaded anew.
+// a page that was loaded anew. Standby says that the phone wants the connection
+// kept ready; without it, it wants to look, through a connection kept ready if it
+// is the Same.
 type Offered struct {
-	Name, Call string
-	Same       bool
+	Name, Call    string
+	Same, Standby bool
 }
 
 func (e Offered) apply(c *Call) []Command {
-	if old := c.lookup(e.Name, e.Call); old != nil {
-		if e.Same {
-			return []Command{Renegotiate{Peer: old.id}}
-		}
+	old := c.lookup(e.Name, e.Call)
+	switch {
+	case e.Standby:
+		return c.keep(old, e)
+	case old != nil && e.Same && old.role == standby:
+		return c.look(old)
+	case old != nil && e.Same:
+		return []Command{Renegotiate{Peer: old.id}}
+	case old != nil:
 		return c.replace(old, e)
 	}
 	var commands []Command
@@ -119,7 +127,7 @@ func (e Offered) apply(c *Call) []Command {
 			commands = append(commands, c.supersede(l)...)
 		}
 	}
-	if len(c.links) >= c.capacity() {
+	if c.full() {
 		return append(commands, Refuse{Name: e.Name, Call: e.Call, Reason: ReasonBusy})
 	}
 	l := c.add(e.Name, e.Call, viewing)
@@ -135,8 +143,11 @@ func (c *Call) supersede(l *link) []Command {
 	if l.role == talking {
 		return append([]Command{c.drop(l, ReasonHangup, "")}, c.end(ReasonHangup, l.name))
 	}
-	if l.role == ringing {
+	switch l.role {
+	case ringing:
 		return []Command{c.drop(l, ReasonAnswered, l.name)}
+	case standby: // the phone has forgotten it
+		return []Command{c.drop(l, "", "")}
 	}
 	return []Command{c.drop(l, ReasonHangup, "")}
 }
@@ -145,7 +156,7 @@ func (c *Call) supersede(l *link) []Command {
 func (c *Call) replace(old *link, e Offered) []Command {
 	c.remove(old)
 	r := old.role
-	if r == ringing { // the phone answered the ring with an offer: it looks, and rings
+	if r == ringing || r == standby { // the phone answered the ring with an offer: it looks, and rings
 		r = viewing
 	}
 	l := c.add(e.Name, e.Call, r)
@@ -156,7 +167,7 @@ func (c *Call) replace(old *link, e Offered) []Command {
 	commands := []Command{Close{Peer: old.id}, Answer{Peer: l.id, Name: e.Name, Call: e.Call}, Talk{Peer: l.id, On: true}}
 	switch {
 	case l.alerted:
-		commands = append(commands, Press{Peer: l.id, Ring: true})
+		commands = append(commands, Press{Peer: l.id, Ring: true, Visit: c.visit.id})
 	case c.Ringing():
 		commands = append(commands, c.ring(e.Name)...)
 	}
@@ -191,8 +202,23 @@ func (e Connected) apply(c *Call) []Command {
 type Away struct{ Peer PeerID }
 
 func (e Away) apply(c *Call) []Command {
-	if l := c.find(e.Peer); l != nil {
+	l := c.find(e.Peer)
+	if l != nil && l.role == standby {
+		return []Command{c.drop(l, "", "")}
+	}
+	if l != nil {
 		l.away = true
+	}
+	return nil
+}
+
+// Interrupted says that nothing has been heard from the phone for a while. Until it
+// is Connected again, a connection kept ready isn't.
+type Interrupted struct{ Peer PeerID }
+
+func (e Interrupted) apply(c *Call) []Command {
+	if l := c.find(e.Peer); l != nil && l.role == standby {
+		l.connected = false
 	}
 	return nil
 }
@@ -205,8 +231,15 @@ type Left struct {
 
 func (e Left) apply(c *Call) []Command {
 	l := c.find(e.Peer)
-	if l == nil || (e.Reason == ReasonGone && l.connected && l.role != ringing) {
+	switch {
+	case l == nil:
+		return nil
+	case l.role == standby:
+		return []Command{c.drop(l, "", "")}
+	case e.Reason == ReasonGone && l.connected && l.role != ringing:
 		return nil // its signaling is away; the media decides
+	case l.role == ringing && l.kept && e.Reason == ReasonBusy: // the press and its leave of the standby crossed
+		return append([]Command{c.drop(l, "", "")}, c.ring(l.name)...)
 	}
 	if (l.role == ringing || l.alerted) && e.Reason != ReasonGone && e.Reason != ReasonRevoked {
 		c.visit.declined[l.name] = true
@@ -264,7 +297,9 @@ func (e HungUp) apply(c *Call) []Command {
 		commands = append(commands, c.end(e.Reason, by))
 	}
 	for _, l := range slices.Clone(c.links) {
-		commands = append(commands, c.drop(l, e.Reason, ""))
+		if l.role != standby {
+			commands = append(commands, c.drop(l, e.Reason, ""))
+		}
 	}
 	return commands
 }
@@ -274,6 +309,9 @@ type Closed struct{}
 
 func (Closed) apply(c *Call) []Command {
 	commands := HungUp{Reason: ReasonShutdown}.apply(c)
+	for _, l := range slices.Clone(c.links) {
+		commands = append(commands, c.drop(l, ReasonShutdown, ""))
+	}
 	c.closed = true
 	return commands
 }

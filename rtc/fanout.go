@@ -38,6 +38,7 @@ type fanout struct {
 type moment struct {
 	timestamp uint32 // in the codec's clock
 	captured  time.Time
+	begins    bool // sound begins again after a silence in which nothing was sent
 }
 
 func newFanout(kind webrtc.RTPCodecType, codec string, payloader rtp.Payloader, wantKey func()) *fanout {

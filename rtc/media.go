@@ -20,8 +20,12 @@ type VideoSource interface {
 
 // AudioSource is a microphone that gives Opus at 48 kHz.
 type AudioSource interface {
-	// Stream passes each packet to sink until ctx ends or the microphone fails.
+	// Stream passes each packet to sink until ctx ends or the microphone fails. An
+	// empty one stands for silence that is not sent (RFC 7587 section 3.1.3).
 	Stream(ctx context.Context, sink func(packet []byte, duration time.Duration, captured time.Time)) error
+	// SetLoss says what share of the packets is lost on the way to the phone that
+	// misses most, in percent. It never blocks.
+	SetLoss(percent int)
 }
 
 // JoinVoice adds one phone's voice to the loudspeaker. The first function takes

@@ -109,7 +109,7 @@ func (d *Door) presence(m signaling.Message) {
 func (d *Door) offered(m signaling.Message) {
 	d.offer = &m
 	defer func() { d.offer = nil }()
-	event := Offered{Name: m.Name, Call: m.Call}
+	event := Offered{Name: m.Name, Call: m.Call, Standby: m.Standby}
 	if offer, err := parseDescription(m.Offer, webrtc.SDPTypeOffer); err == nil {
 		for _, p := range d.peers {
 			if p.name == m.Name && p.call == m.Call {

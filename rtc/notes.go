@@ -20,14 +20,16 @@ type (
 	peerDescribed struct {
 		peer        *peer
 		description webrtc.SessionDescription
+		exchange    string // id of the phone's offer that is answered
 	}
 	peerCandidate struct {
 		peer      *peer
 		candidate webrtc.ICECandidateInit
 	}
-	peerConnected struct{ peer *peer }
-	peerAway      struct{ peer *peer }
-	peerFailed    struct {
+	peerConnected   struct{ peer *peer }
+	peerInterrupted struct{ peer *peer }
+	peerAway        struct{ peer *peer }
+	peerFailed      struct {
 		peer *peer
 		err  error
 	}
@@ -51,7 +53,7 @@ func (n deviceChanged) handle(d *Door) {
 		return
 	}
 	for _, p := range d.peers {
-		if p.described {
+		if p.described && p.shown.Load() {
 			d.tellStatus(p)
 		}
 	}
@@ -80,10 +82,12 @@ func (n peerDescribed) handle(d *Door) {
 		return
 	}
 	m := signaling.Message{Name: n.peer.name, Call: n.peer.call}
+	n.description.SDP = soundWishes(n.description.SDP, d.options.SoundPacket)
 	if n.description.Type == webrtc.SDPTypeOffer {
 		m.Type, m.Offer, m.Ring = signaling.TypeOffer, mustJSON(n.description), true
 	} else {
-		m.Type, m.Answer = signaling.TypeAnswer, mustJSON(n.description)
+		m.Type, m.Answer, m.Exchange = signaling.TypeAnswer, mustJSON(n.description), n.exchange
+		m.Standby = !n.peer.shown.Load()
 	}
 	if err := d.send(m); err != nil {
 		d.handle(Failed{Peer: n.peer.id})
@@ -95,7 +99,7 @@ func (n peerDescribed) handle(d *Door) {
 		d.sendCandidate(n.peer, candidate)
 	}
 	n.peer.found = nil
-	if d.unwell() {
+	if n.peer.shown.Load() && d.unwell() {
 		d.tellStatus(n.peer)
 	}
 }
@@ -131,10 +135,16 @@ func (n peerConnected) handle(d *Door) {
 	}
 	if !n.peer.connected {
 		n.peer.connected = true
-		n.peer.log.Info("phone connected")
+		if n.peer.shown.Load() {
+			n.peer.log.Info("phone connected")
+		} else {
+			n.peer.log.Debug("phone stands by")
+		}
 	}
 	d.handle(Connected{Peer: n.peer.id})
 }
+
+func (n peerInterrupted) handle(d *Door) { d.handle(Interrupted{Peer: n.peer.id}) }
 
 // awayTime is how long a phone that closed its media without a leave may take to
 // come back: a page that is loaded anew takes about a second.

@@ -39,6 +39,8 @@ type outlet struct {
 	starved bool                    // only key frames are sent
 	playout uint8                   // id of the playout-delay extension; 0: not negotiated
 	capture uint8                   // id of the abs-capture-time extension; 0: not negotiated
+	delay   playout                 // that the phone may take
+	lost    float64                 // share of packets that the phone misses
 }
 
 var _ webrtc.TrackLocal = (*outlet)(nil)
@@ -66,6 +68,13 @@ func (o *outlet) sends(f *fanout) bool { return o.fanout.Load() == f }
 // open lets it send, close takes it off.
 func (o *outlet) open()  { o.fanout.Load().open(o) }
 func (o *outlet) close() { o.fanout.Load().close(o) }
+
+// lock takes the mu of the fan-out that it sends for, and returns what gives it back.
+func (o *outlet) lock() (unlock func()) {
+	f := o.fanout.Load()
+	f.mu.Lock()
+	return f.mu.Unlock
+}
 
 // wantKey asks for a key frame of what it sends.
 func (o *outlet) wantKey() { o.fanout.Load().wantKey() }
@@ -108,9 +117,7 @@ func (o *outlet) bind(f *fanout, codec webrtc.RTPCodecParameters, ctx webrtc.Tra
 
 // Unbind is called when the connection ends ([webrtc.TrackLocal]).
 func (o *outlet) Unbind(webrtc.TrackLocalContext) error {
-	f := o.fanout.Load()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer o.lock()()
 	o.writer = nil
 	return nil
 }
@@ -121,9 +128,7 @@ func (o *outlet) measured() bool { return o.counted.Load() }
 // starve lets a phone with too little bandwidth get key frames alone, and one with
 // enough all again; between the two it stays as it is. It reports which it is.
 func (o *outlet) starve(little, enough bool) (starved bool) {
-	f := o.fanout.Load()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer o.lock()()
 	switch {
 	case little && !o.starved:
 		o.starved, o.waits = true, true
@@ -156,11 +161,11 @@ func (o *outlet) send(payloads [][]byte, at moment) {
 		o.header.SequenceNumber++
 		header := o.header
 		header.Timestamp = at.timestamp + o.offset
-		header.Marker = o.Kind() == webrtc.RTPCodecTypeVideo && i == len(payloads)-1
+		// A picture's last packet; the first of sound after silence (RFC 3551 section 4.1).
+		header.Marker = at.begins || o.Kind() == webrtc.RTPCodecTypeVideo && i == len(payloads)-1
 		if o.playout != 0 {
-			// 12 bits each of least and most delay, in 10 ms: 0 and 0. SetExtension
-			// fails only for a payload that isn't 1 to 16 bytes.
-			_ = header.SetExtension(o.playout, []byte{0, 0, 0})
+			// SetExtension fails only for a payload that isn't 1 to 16 bytes.
+			_ = header.SetExtension(o.playout, o.delay.extension(time.Now()))
 		}
 		if o.capture != 0 && i == 0 {
 			_ = header.SetExtension(o.capture, binary.BigEndian.AppendUint64(nil, ntpTime(at.captured)))

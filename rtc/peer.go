@@ -33,6 +33,7 @@ type peer struct {
 	audio      *outlet
 
 	talk      atomic.Bool                           // what the phone says may be heard
+	shown     atomic.Bool                           // picture and sound may flow; not while the phone stands by
 	estimator atomic.Pointer[cc.BandwidthEstimator] // of its network; nil until connect
 
 	// Owned by the Door's loop.
@@ -50,6 +51,7 @@ type peer struct {
 	pc         *webrtc.PeerConnection
 	candidates []webrtc.ICECandidateInit // that came before the remote description
 	named      int                       // how many candidates came since the last one
+	up         bool                      // the connection has stood
 	open       bool                      // the outlets send
 	readers    sync.WaitGroup
 }
@@ -121,18 +123,27 @@ func (p *peer) changed(state webrtc.PeerConnectionState) error {
 	p.log.Debug("connection", "state", state)
 	switch state {
 	case webrtc.PeerConnectionStateConnected:
-		if !p.open {
-			p.open = true
-			p.audio.open()
-			p.video.open()
-		}
+		p.up = true
 		p.post(peerConnected{p})
+		return p.flow()
+	case webrtc.PeerConnectionStateDisconnected:
+		p.post(peerInterrupted{p})
 	case webrtc.PeerConnectionStateFailed:
 		return errors.New("the media connection is lost")
 	case webrtc.PeerConnectionStateClosed:
 		p.video.close()
 		p.audio.close()
 		p.post(peerAway{p})
+	}
+	return nil
+}
+
+// flow lets picture and sound flow, once the connection stands and they may.
+func (p *peer) flow() error {
+	if p.up && p.shown.Load() && !p.open {
+		p.open = true
+		p.audio.open()
+		p.video.open()
 	}
 	return nil
 }
@@ -152,6 +163,7 @@ func (p *peer) feedback(sender *webrtc.RTPSender, o *outlet) {
 			continue
 		}
 		for _, packet := range packets {
+			o.reported(packet, time.Now())
 			switch packet.(type) {
 			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
 				o.wantKey()
@@ -194,12 +206,13 @@ func (p *peer) offer() error {
 	if err != nil {
 		return fmt.Errorf("making the offer: %w", err)
 	}
-	return p.describe(offer)
+	return p.describe(offer, "")
 }
 
 // answer answers an offer of the phone: the first one or, where the connection
-// stands, a further one (an ICE restart).
-func (p *peer) answer(offer webrtc.SessionDescription) error {
+// stands, a further one (an ICE restart). The exchange is the offer's id, by which
+// the phone knows which of its offers is answered.
+func (p *peer) answer(offer webrtc.SessionDescription, exchange string) error {
 	if !p.video.takes(offer.SDP) {
 		return errNoH264
 	}
@@ -215,16 +228,16 @@ func (p *peer) answer(offer webrtc.SessionDescription) error {
 	if err != nil {
 		return fmt.Errorf("answering the offer: %w", err)
 	}
-	return p.describe(answer)
+	return p.describe(answer, exchange)
 }
 
-func (p *peer) describe(description webrtc.SessionDescription) error {
+func (p *peer) describe(description webrtc.SessionDescription, exchange string) error {
 	p.post(peerHolds{p})
 	if err := p.pc.SetLocalDescription(description); err != nil {
 		return fmt.Errorf("applying the own %s: %w", description.Type, err)
 	}
 	p.post(peerAgreed{})
-	p.post(peerDescribed{p, description})
+	p.post(peerDescribed{p, description, exchange})
 	return nil
 }
 

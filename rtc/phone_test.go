@@ -16,6 +16,7 @@ import (
 	"github.com/pion/webrtc/v4"
 	"github.com/pion/webrtc/v4/pkg/media"
 
+	"doorbell/rtc/badnet"
 	"doorbell/signaling"
 )
 
@@ -46,7 +47,7 @@ type phone struct {
 	name     string
 	exchange *exchange
 	inbox    chan signaling.Message
-	through  *relay // between phone and door; nil: they are on one network
+	through  *badnet.Relay // between phone and door; nil: they are on one network
 	pc       *webrtc.PeerConnection
 	mic      *webrtc.TrackLocalStaticSample
 	frames   chan struct{} // a video packet with the marker has come
@@ -80,7 +81,7 @@ func ptr[T any](v T) *T { return &v }
 func (x *exchange) newPhone(t *testing.T, name string) *phone { return x.newPhoneThrough(t, name, nil) }
 
 // newPhoneThrough is the same for a phone on a network of its own.
-func (x *exchange) newPhoneThrough(t *testing.T, name string, r *relay) *phone {
+func (x *exchange) newPhoneThrough(t *testing.T, name string, r *badnet.Relay) *phone {
 	t.Helper()
 	p := &phone{
 		t: t, name: name, exchange: x, through: r,
@@ -160,8 +161,10 @@ func reportingAPI(t *testing.T, settings webrtc.SettingEngine) *webrtc.API {
 			t.Fatal(err)
 		}
 	}
-	if err := engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: captureTimeURI}, webrtc.RTPCodecTypeVideo); err != nil {
-		t.Fatal(err)
+	for _, uri := range []string{captureTimeURI, playoutDelayURI} {
+		if err := engine.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: uri}, webrtc.RTPCodecTypeVideo); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := errors.Join(webrtc.ConfigureNack(engine, registry), webrtc.ConfigureRTCPReports(registry), webrtc.ConfigureTWCCSender(engine, registry)); err != nil {
 		t.Fatal(err)
@@ -200,11 +203,11 @@ func (p *phone) take(m signaling.Message) {
 		p.t.Fatal(err)
 	}
 	if p.through != nil {
-		port := fmt.Sprintf(" %d ", p.through.door.Port)
+		port := fmt.Sprintf(" %d ", p.through.DoorPort())
 		if !strings.Contains(candidate.Candidate, " udp 2") || !strings.Contains(candidate.Candidate, " 127.0.0.1"+port) {
 			return // another way than through the relay
 		}
-		candidate.Candidate = strings.Replace(candidate.Candidate, port, fmt.Sprintf(" %d ", p.through.port()), 1)
+		candidate.Candidate = strings.Replace(candidate.Candidate, port, fmt.Sprintf(" %d ", p.through.Port()), 1)
 	}
 	if p.pc.RemoteDescription() != nil {
 		if err := p.pc.AddICECandidate(candidate); err != nil {
@@ -237,6 +240,12 @@ func (p *phone) answer(m signaling.Message, preview bool) {
 // call offers, and takes the door's answer.
 func (p *phone) call(id string, options *webrtc.OfferOptions) {
 	p.t.Helper()
+	p.offer(signaling.Message{Type: signaling.TypeOffer, Call: id}, options)
+}
+
+// offer is the same with more in the message than that.
+func (p *phone) offer(message signaling.Message, options *webrtc.OfferOptions) {
+	p.t.Helper()
 	if len(p.pc.GetTransceivers()) == 0 {
 		if _, err := p.pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
 			p.t.Fatal(err)
@@ -249,10 +258,11 @@ func (p *phone) call(id string, options *webrtc.OfferOptions) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.send(signaling.Message{Type: signaling.TypeOffer, Call: id, Offer: p.describe(offer)})
+	message.Offer = p.describe(offer)
+	p.send(message)
 	m := p.await(signaling.TypeAnswer)
-	if m.Call != id {
-		p.t.Fatalf("the answer is about call %q, not %q", m.Call, id)
+	if m.Call != message.Call || m.Standby != message.Standby || m.Exchange != message.Exchange {
+		p.t.Fatalf("the answer %+v is none to %+v", m, message)
 	}
 	var answer webrtc.SessionDescription
 	if err := json.Unmarshal(m.Answer, &answer); err != nil {
@@ -260,6 +270,9 @@ func (p *phone) call(id string, options *webrtc.OfferOptions) {
 	}
 	if err := p.pc.SetRemoteDescription(answer); err != nil {
 		p.t.Fatal(err)
+	}
+	if p.pc.ICEConnectionState() == webrtc.ICEConnectionStateConnected {
+		return
 	}
 	m = p.await(signaling.TypeCandidate)
 	p.take(m)

@@ -46,7 +46,7 @@ func (p *picture) stream(ctx context.Context, delivered func()) error {
 	epoch := time.Now()
 	return p.source.Stream(ctx, func(frame []byte, key bool, captured time.Time) {
 		delivered()
-		p.fanout.write(frame, key, moment{uint32(captured.Sub(epoch) * videoClock / time.Second), captured})
+		p.fanout.write(frame, key, moment{timestamp: uint32(captured.Sub(epoch) * videoClock / time.Second), captured: captured})
 	})
 }
 
@@ -73,7 +73,7 @@ func (peerAgreed) handle(d *Door) { d.demand() }
 // handle ends the connections that get no picture now.
 func (n vp8Failed) handle(d *Door) {
 	for _, p := range d.peers {
-		if p.video.sends(d.vp8.fanout) {
+		if p.needsVP8(d) {
 			d.mail.put(peerFailed{p, fmt.Errorf("%w: %w", errNoH264, n.err)})
 		}
 	}
@@ -87,10 +87,13 @@ func (d *Door) choices() []*fanout {
 	return []*fanout{d.h264.fanout, d.vp8.fanout}
 }
 
+// needsVP8 tells whether VP8 is what flows to the phone, or is about to.
+func (p *peer) needsVP8(d *Door) bool { return p.shown.Load() && p.video.sends(d.vp8.fanout) }
+
 // wantsVP8 tells whether a phone is here that takes nothing else.
 func (d *Door) wantsVP8() bool {
 	for _, p := range d.peers {
-		if p.video.sends(d.vp8.fanout) {
+		if p.needsVP8(d) {
 			return true
 		}
 	}

@@ -106,6 +106,9 @@ func (n *network) connect() (*webrtc.PeerConnection, cc.BandwidthEstimator, erro
 	return pc, n.estimators.newest, err
 }
 
+// watching tells whether picture and sound flow to the phone.
+func (p *peer) watching() bool { return p.connected && p.shown.Load() }
+
 // estimate is what the phone's network carries, bit/s; not ok where that is not
 // known.
 func (p *peer) estimate() (rate int, ok bool) {
@@ -147,7 +150,7 @@ func (d *Door) fitRate() {
 func (d *Door) fitRateOf(one *picture) {
 	var watching []*peer
 	for _, p := range d.peers {
-		if p.connected && p.video.sends(one.fanout) {
+		if p.watching() && p.video.sends(one.fanout) {
 			watching = append(watching, p)
 		}
 	}

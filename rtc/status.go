@@ -18,6 +18,9 @@ type Status struct {
 	Visit *VisitStatus `json:"visit,omitempty"`
 	// Connections lists the phones that are connected or rung.
 	Connections []ConnectionStatus `json:"connections"`
+	// Standby lists the phones that keep a connection ready, through which nothing
+	// flows.
+	Standby []string `json:"standby"`
 	// Devices maps camera, microphone, speaker and button to what they do.
 	Devices map[string]DeviceState `json:"devices"`
 	// MediaPort is the UDP and TCP port that media uses.
@@ -67,6 +70,7 @@ func (n statusWanted) handle(d *Door) {
 		Online:      d.online,
 		Phones:      []string{},
 		Connections: []ConnectionStatus{},
+		Standby:     []string{},
 		Devices:     map[string]DeviceState{},
 		MediaPort:   d.network.udp.port,
 	}
@@ -75,10 +79,17 @@ func (n statusWanted) handle(d *Door) {
 	}
 	slices.Sort(status.Phones)
 	for _, l := range d.call.links {
+		if l.role == standby {
+			if l.connected {
+				status.Standby = append(status.Standby, l.name)
+			}
+			continue
+		}
 		status.Connections = append(status.Connections, ConnectionStatus{
 			Phone: l.name, Call: l.call, Role: l.role.String(), Connected: l.connected,
 		})
 	}
+	slices.Sort(status.Standby)
 	slices.SortStableFunc(status.Connections, func(a, b ConnectionStatus) int { return strings.Compare(a.Phone, b.Phone) })
 	for name, state := range d.devices {
 		status.Devices[name] = state

@@ -77,6 +77,7 @@ func (c carries) GetTargetBitrate() int { return c.rate }
 // ratedPeer is a phone that gets what a fan-out sends, over such a network.
 func ratedPeer(d *Door, id PeerID, f *fanout, rate int) *peer {
 	p := &peer{id: id, connected: true, video: newOutlet(d.choices()...)}
+	p.shown.Store(true)
 	p.video.fanout.Store(f)
 	p.video.counted.Store(true)
 	var network cc.BandwidthEstimator = carries{rate: rate}

@@ -22,6 +22,7 @@ func (m *Message) bindings() []binding {
 		{"offer", &m.Offer, 0}, {"answer", &m.Answer, 0}, {"candidate", &m.Candidate, 0},
 		{"call", &m.Call, 128}, {"ring", &m.Ring, 0}, {"preview", &m.Preview, 0},
 		{"reason", &m.Reason, 64}, {"by", &m.By, 256},
+		{"exchange", &m.Exchange, 128}, {"standby", &m.Standby, 0}, {"visit", &m.Visit, 128},
 		{"code", &m.Code, 64}, {"about", &m.About, 512}, {"message", &m.Message, 2048},
 		{"credential", &m.Credential, 4096}, {"kind", &m.Kind, 64}, {"presence", &m.Presence, 0},
 		{"key", &m.Key, 64}, {"nonce", &m.Nonce, 128}, {"signature", &m.Signature, 128},

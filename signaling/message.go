@@ -81,6 +81,10 @@ type Message struct {
 	Reason  string `json:"reason,omitempty"`  // leave, refused login, press: why
 	By      string `json:"by,omitempty"`      // leave or press with reason answered: who took the call
 
+	Exchange string `json:"exchange,omitempty"` // offer: its own id; answer: that of the offer that it answers
+	Standby  bool   `json:"standby,omitempty"`  // offer, answer: a connection to be kept ready, through which nothing flows
+	Visit    string `json:"visit,omitempty"`    // press: the id of the visit that it began or belongs to
+
 	Code    string `json:"code,omitempty"`    // error: one of the Code constants
 	About   string `json:"about,omitempty"`   // error: the type of the message it is about; Name has its name
 	Message string `json:"message,omitempty"` // text for the log or a person

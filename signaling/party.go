@@ -148,13 +148,13 @@ func relayed(m Message, from string) Message {
 	out := Message{Type: m.Type, Name: from, Call: m.Call}
 	switch m.Type {
 	case TypeOffer:
-		out.Offer, out.Ring = m.Offer, m.Ring
+		out.Offer, out.Ring, out.Exchange, out.Standby = m.Offer, m.Ring, m.Exchange, m.Standby
 	case TypeAnswer:
-		out.Answer, out.Preview = m.Answer, m.Preview
+		out.Answer, out.Preview, out.Exchange, out.Standby = m.Answer, m.Preview, m.Exchange, m.Standby
 	case TypeCandidate:
 		out.Candidate = m.Candidate
 	case TypePress:
-		out.Ring, out.Reason, out.By = m.Ring, m.Reason, m.By
+		out.Ring, out.Reason, out.By, out.Visit = m.Ring, m.Reason, m.By, m.Visit
 	case TypeLeave:
 		out.Reason, out.By, out.Message = m.Reason, m.By, m.Message
 	case TypeStatus:

@@ -107,10 +107,12 @@ func TestRelaying(t *testing.T) {
 			sent, relayedExtra string
 		}{
 			{door, anna, "doorbell", "anna", `"type":"offer","offer":{"type":"offer","sdp":"x"},"call":"1","ring":true`, ``},
+			{door, anna, "doorbell", "anna", `"type":"offer","offer":{"type":"offer","sdp":"x"},"call":"1","exchange":"e","standby":true`, ``},
+			{anna, door, "anna", "doorbell", `"type":"answer","answer":{"type":"answer","sdp":"x"},"call":"1","exchange":"e","standby":true`, ``},
 			{anna, door, "anna", "doorbell", `"type":"answer","answer":{"type":"answer","sdp":"x"},"call":"1","preview":true`, ``},
 			{anna, door, "anna", "doorbell", `"type":"candidate","candidate":{"candidate":""},"call":"1"`, ``},
 			{door, anna, "doorbell", "anna", `"type":"press","call":"1"`, ``},
-			{door, anna, "doorbell", "anna", `"type":"press","call":"1","ring":true`, ``},
+			{door, anna, "doorbell", "anna", `"type":"press","call":"1","ring":true,"visit":"v"`, ``},
 			{door, anna, "doorbell", "anna", `"type":"press","call":"1","reason":"answered","by":"bert"`, ``},
 			{anna, door, "anna", "doorbell", `"type":"accept","call":"1"`, ``},
 			{door, anna, "doorbell", "anna", `"type":"status","call":"1","camera":"lost","microphone":"ok","speaker":"none"`, ``},

@@ -87,12 +87,12 @@ func newDevices(config configs.Config, log *slog.Logger) (*devices, error) {
 	}
 	if m.Source != nameNone {
 		d.voice = device.NewVoice(device.VoiceOptions{
-			Open: d.openMicrophone, Logger: log,
+			Open: d.openMicrophone, Packet: m.Packet, Logger: log,
 			Clean: device.CleanOptions{Echo: d.echo, Noise: m.SuppressNoise, Gain: m.ControlGain, Logger: log},
 		})
 	}
 	if config.Speaker.Source != nameNone {
-		d.mixer = device.NewMixer(device.MixerOptions{Open: d.openSpeaker, Logger: log, Changed: d.speakerChanged})
+		d.mixer = device.NewMixer(device.MixerOptions{Open: d.openSpeaker, Block: m.Packet, Logger: log, Changed: d.speakerChanged})
 	}
 	var err error
 	if d.chimes, err = loadChimes(config.Chime); err != nil {

@@ -138,14 +138,15 @@ func (p *program) newLine() (line, error) {
 
 func (p *program) doorOptions() rtc.Options {
 	options := rtc.Options{
-		Call:        rtc.CallOptions{RingTo: p.config.Ring.To},
+		Call:        rtc.CallOptions{RingTo: p.config.Ring.To, NoStandby: !p.config.Ring.Standby},
 		RingTimeout: p.config.Ring.Timeout,
 		ICE: rtc.ICEOptions{
 			Port: p.config.ICE.Port, Loopback: p.config.ICE.Loopback, Servers: rtcServers(p.config.ICE.Servers),
 		},
-		KeepVideo: p.config.Camera.KeepOpen,
-		Light:     p.devices.showRinging,
-		Chime:     p.devices.chime,
+		KeepVideo:   p.config.Camera.KeepOpen,
+		SoundPacket: p.config.Microphone.Packet,
+		Light:       p.devices.showRinging,
+		Chime:       p.devices.chime,
 		Visit: func(e rtc.Ended) {
 			p.visits.Add(store.Visit{ID: e.Call, Pressed: e.Pressed, Ended: time.Now(), Outcome: e.Outcome, By: e.By})
 		},

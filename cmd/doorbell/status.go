@@ -54,6 +54,9 @@ func (s status) text(now time.Time) string {
 		}
 		row("", "%s is %s, %s", connection.Phone, connection.Role, state)
 	}
+	if len(s.Door.Standby) > 0 {
+		row("", "ready to ring at once: %s", strings.Join(s.Door.Standby, ", "))
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Devices)) {
 		d := s.Devices[name]
 		row(name, "%s", strings.Join(slices.DeleteFunc([]string{

@@ -40,6 +40,7 @@ export class Link {
   #own = new MediaStream();
   #reported = 'connecting';
   #closed = false;
+  /** What the other end sends, once it is known. @type {MediaStream | null} */ stream = null;
 
   /** @param {{kind: 'door' | 'phone', iceServers: RTCIceServer[], listener: LinkListener}} options */
   constructor({ kind, iceServers, listener }) {
@@ -157,6 +158,7 @@ export class Link {
     };
     pc.ontrack = ({ track }) => {
       stream.addTrack(track);
+      this.stream = stream;
       this.#listener.stream(stream);
     };
     pc.onconnectionstatechange = pc.oniceconnectionstatechange = () => this.#report(pc);

@@ -14,6 +14,9 @@
  * @property {string} [call]        id of one ring or call
  * @property {boolean} [ring]       offer, press: the button was pressed, a person is asked for
  * @property {boolean} [preview]    answer: shows the picture, nobody has accepted yet
+ * @property {string} [exchange]    offer: its own id; answer: the id of the offer that it answers
+ * @property {boolean} [standby]    offer, answer: a connection to be kept ready
+ * @property {string} [visit]       press with ring: the id of the visit
  * @property {string} [reason]      leave, refused login
  * @property {string} [by]          leave because answered: who has it
  * @property {string} [code]        error
@@ -34,6 +37,7 @@
 /** @type {Record<string, string>} */
 const fieldTypes = {
   name: 'string', success: 'boolean', call: 'string', ring: 'boolean', preview: 'boolean', reason: 'string', by: 'string',
+  exchange: 'string', standby: 'boolean', visit: 'string',
   code: 'string', about: 'string', message: 'string', credential: 'string', kind: 'string', presence: 'boolean',
   present: 'boolean', camera: 'string', microphone: 'string', speaker: 'string', button: 'string',
   offer: 'object', answer: 'object', candidate: 'object', here: 'array', iceServers: 'array',

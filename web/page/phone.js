@@ -19,6 +19,7 @@ import { initial, savedCall, step } from './state.js';
  * @property {(stream: MediaStream | null) => void} local   the own camera
  */
 
+const mostExchanges = 20;
 const resumeWithin = 30_000; // ms after which a reloaded page doesn't take its call up again
 
 /** Phone holds the state and does what it says. */
@@ -36,8 +37,12 @@ export class Phone {
   #doubting = false;
   /** @type {() => Promise<boolean>} */ #gone;
   /** @type {Link | null} */ #link = null;
+  /** The connections that are kept ready, by id. @type {Map<string, Link>} */ #ready = new Map();
   /** @type {MediaStreamTrack[]} */ #tracks = [];
   /** @type {Map<string, {id: string, handle: ReturnType<typeof setTimeout>}>} */ #timers = new Map();
+  /** Id of the offer that was made last in the call: an answer to an older one would bring the wrong ICE credentials. */
+  #exchange = '';
+  /** The same of the newest offer that came, by call. @type {Map<string, string>} */ #exchanges = new Map();
   /** The call that a reload interrupted, until it is taken up. @type {any} */ #interrupted;
 
   /**
@@ -72,7 +77,11 @@ export class Phone {
         replaced: () => this.post({ type: 'replaced' }),
         revoked: () => this.post({ type: 'revoked' }),
         failed: () => void this.#doubt(),
-        message: (message) => this.post({ type: 'message', message, id: newCallId() }),
+        message: (message) => {
+          if (this.#outdated(message)) return;
+          if (message.type === 'offer') this.#noteExchange(message);
+          this.post({ type: 'message', message, id: newCallId() });
+        },
       },
     });
   }
@@ -142,20 +151,28 @@ export class Phone {
     send: ({ message }) => this.#signaling.send(message),
     open: (effect) => this.#open(effect),
     close: ({ id }) => this.#close(id),
+    ready: (effect) => this.#makeReady(effect),
+    unready: ({ id }) => {
+      this.#ready.get(id)?.close();
+      this.#ready.delete(id);
+    },
     offer: ({ id, restart, fresh }) => {
+      this.#exchange = newCallId();
+      const exchange = this.#exchange;
       this.#attempt(id, 'offer', this.#link?.offer({ restart, fresh }, (offer) => {
-        this.#tell({ type: 'offer', offer });
+        this.#tell({ type: 'offer', offer, exchange });
         this.post({ type: 'offered', id });
       }));
     },
     answer: ({ id, offer, preview }) => {
+      const exchange = this.#exchanges.get(id);
       this.#attempt(id, 'answer', this.#link?.answer(offer, (answer) => {
-        this.#tell({ type: 'answer', answer, ...(preview && { preview }) });
+        this.#tell({ type: 'answer', answer, ...(preview && { preview }), ...(exchange && { exchange }) });
         this.post({ type: 'replied', id });
       }));
     },
-    apply: ({ id, answer }) => this.#attempt(id, 'apply', this.#link?.apply(answer)),
-    candidate: ({ id, candidate }) => this.#attempt(id, 'candidate', this.#link?.candidate(candidate)),
+    apply: ({ id, answer }) => this.#attempt(id, 'apply', this.#linkOf(id)?.apply(answer)),
+    candidate: ({ id, candidate }) => this.#attempt(id, 'candidate', this.#linkOf(id)?.candidate(candidate)),
     ask: ({ id, camera }) => void this.#ask(id, camera),
     mute: ({ muted }) => {
       for (const track of this.#tracks) if (track.kind === 'audio') track.enabled = !muted;
@@ -204,8 +221,27 @@ export class Phone {
     if (call) this.#signaling.send({ ...message, name: call.peer, ...(call.tagged && { call: call.id }) });
   }
 
+  /** @param {import('./messages.js').Message} message */
+  #outdated({ type, call, exchange }) {
+    return type === 'answer' && Boolean(exchange) && call === this.#state.call?.id && exchange !== this.#exchange;
+  }
+
+  /** @param {import('./messages.js').Message} message */
+  #noteExchange({ call = '', exchange }) {
+    this.#exchanges.delete(call);
+    if (exchange) this.#exchanges.set(call, exchange);
+    if (this.#exchanges.size > mostExchanges) this.#exchanges.delete(/** @type {string} */ (this.#exchanges.keys().next().value));
+  }
+
   /** @param {{id: string, kind: 'door' | 'phone', iceServers: RTCIceServer[]}} effect */
   #open({ id, kind, iceServers }) {
+    const ready = this.#ready.get(id);
+    if (ready) {
+      this.#ready.delete(id);
+      this.#link = ready;
+      if (ready.stream) this.#listener.remote(ready.stream);
+      return;
+    }
     const current = () => this.#state.call?.id === id;
     try {
       this.#link = new Link({
@@ -220,6 +256,35 @@ export class Phone {
     } catch (error) {
       this.#broke(id, 'open', error);
     }
+  }
+
+  /**
+   * makeReady makes a connection to a door that is kept ready.
+   * @param {{id: string, peer: string, iceServers: RTCIceServer[]}} effect
+   */
+  #makeReady({ id, peer, iceServers }) {
+    /** @param {import('./messages.js').Message} message */
+    const tell = (message) => this.#signaling.send({ ...message, name: peer, call: id });
+    try {
+      const link = new Link({
+        kind: 'door',
+        iceServers,
+        listener: {
+          candidate: (candidate) => tell({ type: 'candidate', candidate }),
+          link: (now) => this.post({ type: 'link', id, link: now }),
+          stream: (stream) => this.#state.call?.id === id && this.#listener.remote(stream),
+        },
+      });
+      this.#ready.set(id, link);
+      this.#attempt(id, 'ready', link.offer({ restart: false, fresh: false }, (offer) => tell({ type: 'offer', offer, standby: true })));
+    } catch (error) {
+      this.#broke(id, 'ready', error);
+    }
+  }
+
+  /** @param {string} id */
+  #linkOf(id) {
+    return this.#ready.get(id) ?? this.#link;
   }
 
   /** @param {string} id */
@@ -284,7 +349,7 @@ export class Phone {
     this.#stopTimer(timer);
     const handle = setTimeout(() => {
       this.#timers.delete(timer);
-      this.post({ type: 'timer', timer, id });
+      this.post({ type: 'timer', timer, id, fresh: newCallId() });
     }, ms);
     this.#timers.set(timer, { id, handle });
   }

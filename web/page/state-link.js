@@ -1,6 +1,7 @@
 // The media connection of the call, what the browser gave, and times that ran out.
 
 import { promote } from './state-ring.js';
+import { makeReady, readyLink, renewReady } from './state-standby.js';
 import { times } from './turn.js';
 
 /**
@@ -22,7 +23,10 @@ export const link = {
   /** The media connection changed. */
   link(t, { id, link: now, at }) {
     const call = t.call;
-    if (!call || call.id !== id) return;
+    if (!call || call.id !== id) {
+      readyLink(t, id, now);
+      return;
+    }
     if (now === 'connected') {
       t.change({ link: 'connected', since: call.since || at });
       t.untimer('settle', 'giveup');
@@ -40,6 +44,7 @@ export const link = {
   /** The phone's network changed: the old way is likely gone before anybody notices. */
   network(t) {
     if (t.call?.answered) t.reoffer();
+    renewReady(t);
   },
 
   /** An offer was made and sent. */
@@ -90,8 +95,10 @@ export const link = {
   },
 
   /** A time ran out. */
-  timer(t, { timer, id, at }) {
-    if (timer === 'waiting') {
+  timer(t, { timer, id, at, fresh }) {
+    if (timer === 'standby') {
+      makeReady(t, fresh);
+    } else if (timer === 'waiting') {
       if (t.state.waiting && (t.state.waiting.message.call ?? '') === id) t.set({ waiting: null });
     } else if (t.call && t.call.id === id) {
       timers[timer]?.(t, t.call, at);

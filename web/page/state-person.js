@@ -1,6 +1,7 @@
 // What the person does.
 
 import { accepted, promote } from './state-ring.js';
+import { look } from './state-standby.js';
 import { times } from './turn.js';
 
 /**
@@ -11,7 +12,7 @@ import { times } from './turn.js';
 /** @type {Record<string, (t: Turn, event: Event) => void>} */
 export const person = {
   /** Calls somebody: a door is looked at, with the microphone closed; a phone is called with microphone and camera. */
-  call(t, { peer, id }) {
+  call(t, { peer, id, at }) {
     const name = String(peer).normalize('NFC').trim();
     if (!name || t.call || t.state.session !== 'in') return;
     const kind = t.kindOf(name);
@@ -23,6 +24,7 @@ export const person = {
       t.set({ notice: { key: 'end.myself', peer: name } });
       return;
     }
+    if (kind === 'door' && look(t, name, at)) return;
     t.begin({ id, peer: name, kind, mine: true, phase: 'calling' });
     if (kind === 'door') t.offer();
     else t.ask();

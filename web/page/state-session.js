@@ -1,6 +1,7 @@
 // Logging in, the connection to the relay, and who is here.
 
 import { returned } from './state-link.js';
+import { leaveReady } from './state-standby.js';
 
 const aVisit = 150_000; // ms, longer than it ever rings: what this phone noted of a visit is no older
 
@@ -31,7 +32,10 @@ export const session = {
   /** The relay let us in, for the first time or again. */
   welcome(t, { message }) {
     const me = message.name || t.state.me;
+    leaveReady(t);
     t.set({
+      cold: [],
+      standbyDue: false,
       me,
       session: 'in',
       refused: null,
@@ -63,6 +67,7 @@ export const session = {
   /** The connection to the relay broke. A call goes on: its media take another way. */
   down(t) {
     t.set({ connection: 'offline' });
+    leaveReady(t);
     t.change({ pending: false });
   },
 
@@ -93,6 +98,7 @@ export const session = {
     const was = before.some((peer) => peer.name === name);
     const rest = before.filter((peer) => peer.name !== name);
     t.set({ peers: present ? others([...rest, { name, kind }], t.state.me) : rest });
+    if (present && kind === 'door') t.set({ standbyDue: false }); // it has just started, say: not to be waited for
     if (present && !was && t.call?.peer === name) returned(t);
   },
 };

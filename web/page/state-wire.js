@@ -2,6 +2,7 @@
 
 import { promote, takeOffer } from './state-ring.js';
 import { session } from './state-session.js';
+import { readyHeard } from './state-standby.js';
 import { concerns, times } from './turn.js';
 
 /**
@@ -22,6 +23,7 @@ export function heard(t, event) {
   if (message.type === 'offer') takeOffer(t, message, event.id);
   else if (message.type === 'presence') session.presence(t, event);
   else if (message.type === 'error') failed(t, message);
+  else if (readyHeard(t, message, event.at)) return;
   else if (t.call && concerns(t.call, message)) inCall.get(message.type)?.(t, t.call, message, event.at);
   else if (t.state.waiting) whileWaiting(t, t.state.waiting, message, event.at);
 }
@@ -72,8 +74,10 @@ const inCall = new Map(Object.entries(/** @satisfies {Record<string, (t: Turn, c
       t.timer('ring', times.ring);
       t.do({ do: 'sound', sound: 'ring' });
     } else if (message.ring && !call.taken) {
-      t.change({ phase: 'ringing', over: call.phase, silenced: false });
+      // A look that crossed the press has become the ring itself, where its connection stood ready.
+      t.change({ phase: 'ringing', over: call.warm && call.phase === 'calling' ? null : call.phase, silenced: false });
       t.timer('ring', times.ring);
+      if (message.visit) t.know(message.visit);
     } else {
       t.change({ pressed: at });
       t.timer('pressed', times.pressed);
@@ -103,9 +107,9 @@ const inCall = new Map(Object.entries(/** @satisfies {Record<string, (t: Turn, c
  * @param {number} at
  */
 function ringOver(t, call, reason, at) {
-  if (call.phase !== 'ringing' || !call.over) return;
+  if (call.phase !== 'ringing') return;
   t.untimer('ring');
-  t.change({ phase: call.over, over: null });
+  t.change({ phase: call.over ?? 'viewing', over: null });
   if (reason === 'missed') t.missed(call.peer, call.kind, at);
 }
 

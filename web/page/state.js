@@ -4,6 +4,7 @@
 import { link } from './state-link.js';
 import { person } from './state-person.js';
 import { session } from './state-session.js';
+import { keepReady } from './state-standby.js';
 import { heard } from './state-wire.js';
 import { Turn } from './turn.js';
 
@@ -22,7 +23,7 @@ import { Turn } from './turn.js';
 export function initial({ door = '', missed = [], known = null } = {}) {
   return {
     me: '', session: 'out', refused: null, connection: 'offline', peers: null, iceServers: [], door,
-    call: null, waiting: null, notice: null, missed, known,
+    call: null, waiting: null, notice: null, standby: [], standbyDue: false, cold: [], missed, known,
   };
 }
 
@@ -38,6 +39,7 @@ const handlers = { ...session, ...link, ...person, message: heard };
 export function step(state, event) {
   const t = new Turn(state);
   handlers[event.type]?.(t, event);
+  keepReady(t);
   return { state: t.state, effects: t.effects };
 }
 

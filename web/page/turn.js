@@ -25,6 +25,7 @@
  * @property {boolean} answered  offer and answer have been exchanged once
  * @property {boolean} replied   the answer to the other end's offer has gone out, or its answer has come
  * @property {boolean} pending   an offer of this phone waits for its answer
+ * @property {boolean} warm      its connection was kept ready before
  * @property {'new' | 'connected' | 'reconnecting'} link  the media connection
  * @property {Microphone} mic
  * @property {boolean} seen      the camera is sent
@@ -36,6 +37,7 @@
  * @typedef {{peer: string, message: Message, candidates: RTCIceCandidateInit[]}} Waiting  a door's ring during another call
  * @typedef {{key: string, peer: string, by?: string, again?: {peer: string, kind: 'door' | 'phone'}}} Notice
  * @typedef {{peer: string, kind: 'door' | 'phone', at: number}} Missed
+ * @typedef {{id: string, peer: string, answered: boolean, link: 'new' | 'connected'}} Standby
  *
  * @typedef {object} State
  * @property {string} me
@@ -48,6 +50,9 @@
  * @property {Call | null} call
  * @property {Waiting | null} waiting
  * @property {Notice | null} notice
+ * @property {Standby[]} standby    the connections to doors that are kept ready
+ * @property {boolean} standbyDue   a timer runs, after which those that are missing are made
+ * @property {string[]} cold        doors that keep none ready
  * @property {Missed[]} missed
  * @property {string[] | null} known  ids of the visits that this phone knows of; null before it has seen the door's book
  *
@@ -64,6 +69,8 @@ export const times = {
   restart: 5_000, // between attempts to reconnect
   giveUp: 30_000, // reconnecting in all
   pressed: 6_000, // showing that the button was pressed again
+  standby: 300, // before a connection is made that is to be kept ready: what is more urgent goes first
+  standbyAgain: 10_000, // before it is tried again
 };
 
 const mostMissed = 20;
@@ -143,7 +150,7 @@ export class Turn {
       notice: null,
       call: {
         tagged: true, over: null, taken: false, owed: false, resumed: null, wantsMic: false, offer: null, answered: false,
-        replied: false, pending: false, link: 'new', mic: 'off', seen: false, pressed: 0, silenced: false, since: 0,
+        replied: false, pending: false, warm: false, link: 'new', mic: 'off', seen: false, pressed: 0, silenced: false, since: 0,
         devices: { camera: 'ok', microphone: 'ok', speaker: 'ok', button: 'ok' },
         ...call,
       },
