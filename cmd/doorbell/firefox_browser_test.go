@@ -38,6 +38,7 @@ func TestBrowserFirefox(t *testing.T) {
 	fritz.until("document.documentElement.dataset.connection === 'online'")
 	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
 	anna.login()
+	door.wait("both to keep a connection ready", func() bool { return len(door.status().Door.Standby) == 2 })
 	if path := door.status().Devices["camera"].Path; strings.Contains(path, "VP8") {
 		t.Errorf("nobody looks, and the status says %q", path)
 	}
