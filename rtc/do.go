@@ -81,11 +81,10 @@ func (d *Door) open(id PeerID, name, call string) *peer {
 		id: id, name: name, call: call,
 		network: d.network,
 		join:    d.options.Join,
-		wantKey: d.keys.want,
 		post:    func(n note) { d.mail.put(n) },
 		log:     log,
 		work:    newQueue[func() error](),
-		video:   newOutlet(d.video),
+		video:   newOutlet(d.choices()...),
 		audio:   newOutlet(d.audio),
 	}
 	ctx, cancel := context.WithCancel(d.ctx)

@@ -160,10 +160,9 @@ func toneFile(t *testing.T, frequency float64) string {
 	return path
 }
 
-// listens lets the page measure the pitch of what the door sends: window.pitch().
-func (p *phone) listens() {
-	p.t.Helper()
-	eval[bool](p, `(async () => {
+// listenScript is the body of an async function that lets the page measure the pitch of
+// what the door sends: window.pitch().
+const listenScript = `
 		const context = new AudioContext();
 		await context.resume();
 		const analyser = new AnalyserNode(context, { fftSize: 16384, smoothingTimeConstant: 0 });
@@ -175,8 +174,11 @@ func (p *phone) listens() {
 			for (let i = 1; i < bins.length; i++) if (bins[i] > bins[best]) best = i;
 			return bins[best] > -60 ? best * context.sampleRate / analyser.fftSize : 0;
 		};
-		return true;
-	})()`)
+		return true;`
+
+func (p *phone) listens() {
+	p.t.Helper()
+	eval[bool](p, "(async () => {"+listenScript+"})()")
 }
 
 // hearsMelody waits until two different notes of the simulated microphone's
