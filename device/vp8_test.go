@@ -145,33 +145,26 @@ func TestVP8FollowsItsBitRate(t *testing.T) {
 
 // TestVP8OfACameraWithH264 is told at once that there is nothing to encode.
 func TestVP8OfACameraWithH264(t *testing.T) {
-	camera := &script{frames: make(chan Frame, 1)}
+	camera := &script{frames: make(chan Frame)}
 	v := mustVideo(t, VideoOptions{Open: func(context.Context) (io.Closer, error) { return camera, nil }})
-	_, stop := startVP8(t, v)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	done := make(chan error, 1)
 	go func() { done <- v.Stream(ctx, func([]byte, bool, time.Time) {}) }()
-	refused := make(chan error, 1)
-	go func() {
-		for v.vp8.tap.Load() == nil {
-			time.Sleep(time.Millisecond)
+	var running sync.WaitGroup
+	running.Go(func() { // until the Stream has heard of it, and the test is over
+		for ctx.Err() == nil {
+			select {
+			case camera.frames <- Frame{Unit: []byte{0, 0, 0, 1, 0x65}, Key: true, Captured: time.Now()}:
+			case <-ctx.Done():
+			}
 		}
-		camera.frames <- Frame{Unit: []byte{0, 0, 0, 1, 0x65}, Key: true, Captured: time.Now()}
-		for v.vp8.tap.Load() != nil {
-			time.Sleep(time.Millisecond)
-		}
-		refused <- stop()
-	}()
-	select {
-	case err := <-refused:
-		if !errors.Is(err, ErrNoPictures) {
-			t.Errorf("the Stream ended with %v", err)
-		}
-	case <-time.After(20 * time.Second):
-		t.Error("the Stream goes on")
+	})
+	if err := v.VP8().Stream(ctx, func([]byte, bool, time.Time) { t.Error("a frame came") }); !errors.Is(err, ErrNoPictures) {
+		t.Errorf("the Stream ended with %v", err)
 	}
 	cancel()
 	<-done
+	running.Wait()
 }
 
 // TestVP8BeginsAnewWithTheCamera sees a key frame first from each run of the camera.

@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -129,6 +130,9 @@ func (d *Door) close(c Close) {
 	m := signaling.Message{Type: signaling.TypeLeave, Name: p.name, Call: p.call, Reason: c.Reason, By: c.By}
 	if p.failure != nil {
 		m.Message = fmt.Sprintf("%v", p.failure)
+		if errors.Is(p.failure, errNoH264) {
+			m.Reason = ReasonCodec
+		}
 	}
 	_ = d.send(m)
 }

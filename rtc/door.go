@@ -21,12 +21,12 @@ type Options struct {
 	// Video and Audio are what the door sends; nil: it has none.
 	Video VideoSource
 	Audio AudioSource
-	// SoundPacket is how much sound phones are asked to put into a packet. 0: they
-	// choose, which is 20 ms.
-	SoundPacket time.Duration
 	// VP8 is Video's picture in VP8, for phones that don't take H.264; nil: it has
 	// none. It streams only while such a phone is there, and Video streams too.
 	VP8 VideoSource
+	// SoundPacket is how much sound phones are asked to put into a packet. 0: they
+	// choose, which is 20 ms.
+	SoundPacket time.Duration
 	// Join adds a phone's voice to the loudspeaker; nil: the door has none.
 	Join JoinVoice
 	// KeepVideo keeps the camera open while nobody looks, for the fastest first

@@ -56,9 +56,7 @@ func (p *playout) extension(now time.Time) []byte {
 
 // reported takes in what the phone reports of this outlet's packets.
 func (o *outlet) reported(packet rtcp.Packet, now time.Time) {
-	f := o.fanout.Load()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer o.lock()()
 	switch packet := packet.(type) {
 	case *rtcp.ReceiverReport:
 		o.received(packet.Reports, now)
@@ -92,9 +90,7 @@ func (o *outlet) received(reports []rtcp.ReceptionReport, now time.Time) {
 
 // loss is the share of this outlet's packets that the phone misses, in percent.
 func (o *outlet) loss() int {
-	f := o.fanout.Load()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer o.lock()()
 	return int(math.Round(100 * o.lost))
 }
 

@@ -69,6 +69,13 @@ func (o *outlet) sends(f *fanout) bool { return o.fanout.Load() == f }
 func (o *outlet) open()  { o.fanout.Load().open(o) }
 func (o *outlet) close() { o.fanout.Load().close(o) }
 
+// lock takes the mu of the fan-out that it sends for, and returns what gives it back.
+func (o *outlet) lock() (unlock func()) {
+	f := o.fanout.Load()
+	f.mu.Lock()
+	return f.mu.Unlock
+}
+
 // wantKey asks for a key frame of what it sends.
 func (o *outlet) wantKey() { o.fanout.Load().wantKey() }
 
@@ -110,9 +117,7 @@ func (o *outlet) bind(f *fanout, codec webrtc.RTPCodecParameters, ctx webrtc.Tra
 
 // Unbind is called when the connection ends ([webrtc.TrackLocal]).
 func (o *outlet) Unbind(webrtc.TrackLocalContext) error {
-	f := o.fanout.Load()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer o.lock()()
 	o.writer = nil
 	return nil
 }
@@ -123,9 +128,7 @@ func (o *outlet) measured() bool { return o.counted.Load() }
 // starve lets a phone with too little bandwidth get key frames alone, and one with
 // enough all again; between the two it stays as it is. It reports which it is.
 func (o *outlet) starve(little, enough bool) (starved bool) {
-	f := o.fanout.Load()
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer o.lock()()
 	switch {
 	case little && !o.starved:
 		o.starved, o.waits = true, true

@@ -73,7 +73,7 @@ func (peerAgreed) handle(d *Door) { d.demand() }
 // handle ends the connections that get no picture now.
 func (n vp8Failed) handle(d *Door) {
 	for _, p := range d.peers {
-		if p.shown.Load() && p.video.sends(d.vp8.fanout) {
+		if p.needsVP8(d) {
 			d.mail.put(peerFailed{p, fmt.Errorf("%w: %w", errNoH264, n.err)})
 		}
 	}
@@ -87,10 +87,13 @@ func (d *Door) choices() []*fanout {
 	return []*fanout{d.h264.fanout, d.vp8.fanout}
 }
 
+// needsVP8 tells whether VP8 is what flows to the phone, or is about to.
+func (p *peer) needsVP8(d *Door) bool { return p.shown.Load() && p.video.sends(d.vp8.fanout) }
+
 // wantsVP8 tells whether a phone is here that takes nothing else.
 func (d *Door) wantsVP8() bool {
 	for _, p := range d.peers {
-		if p.shown.Load() && p.video.sends(d.vp8.fanout) {
+		if p.needsVP8(d) {
 			return true
 		}
 	}

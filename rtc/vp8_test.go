@@ -216,7 +216,7 @@ func TestNoVP8ToBeHad(t *testing.T) {
 	anna.call("c1", nil)
 	anna.sees()
 	fritz.call("c2", nil)
-	if leave := fritz.await(signaling.TypeLeave); leave.Reason != ReasonFailed || !strings.Contains(leave.Message, "H.264") || !strings.Contains(leave.Message, "no pictures") {
+	if leave := fritz.await(signaling.TypeLeave); leave.Reason != ReasonCodec || !strings.Contains(leave.Message, "H.264") || !strings.Contains(leave.Message, "no pictures") {
 		t.Errorf("fritz was told %+v", leave)
 	}
 	anna.sees()

@@ -160,9 +160,10 @@ func toneFile(t *testing.T, frequency float64) string {
 	return path
 }
 
-// listenScript is the body of an async function that lets the page measure the pitch of
-// what the door sends: window.pitch().
-const listenScript = `
+// listens lets the page measure the pitch of what the door sends: window.pitch().
+func (p *phone) listens() {
+	p.t.Helper()
+	eval[bool](p, `(async () => {
 		const context = new AudioContext();
 		await context.resume();
 		const analyser = new AnalyserNode(context, { fftSize: 16384, smoothingTimeConstant: 0 });
@@ -174,11 +175,8 @@ const listenScript = `
 			for (let i = 1; i < bins.length; i++) if (bins[i] > bins[best]) best = i;
 			return bins[best] > -60 ? best * context.sampleRate / analyser.fftSize : 0;
 		};
-		return true;`
-
-func (p *phone) listens() {
-	p.t.Helper()
-	eval[bool](p, "(async () => {"+listenScript+"})()")
+		return true;
+	})()`)
 }
 
 // hearsMelody waits until two different notes of the simulated microphone's
