@@ -175,8 +175,15 @@ func checkPicture(c *Config, wrong report) {
 			wrong(fmt.Sprintf("camera.mask[%d]", i), "expected a part of the picture in percent, such as {x: 0, y: 0, width: 30, height: 100}, got %+v", m)
 		}
 	}
-	if changed := c.Camera.Rotate != 0 || c.Camera.Mirror || len(c.Camera.Mask) > 0; changed && c.Camera.Format == "h264" {
-		wrong("camera.format", "a picture that the camera encodes can't be turned, mirrored or masked; set it to auto")
+	if !slices.Contains([]string{"none", "top-left", "top-right", "bottom-left", "bottom-right"}, c.Camera.Clock) {
+		wrong("camera.clock", "expected none, top-left, top-right, bottom-left or bottom-right, got %q", c.Camera.Clock)
+	}
+	if !slices.Contains([]string{"iso", "european", "american"}, c.Camera.ClockFormat) {
+		wrong("camera.clock_format", "expected iso, european or american, got %q", c.Camera.ClockFormat)
+	}
+	changed := c.Camera.Rotate != 0 || c.Camera.Mirror || len(c.Camera.Mask) > 0 || c.Camera.Clock != "none"
+	if changed && c.Camera.Format == "h264" {
+		wrong("camera.format", "a picture that the camera encodes can't be turned, mirrored, masked or given a clock; set it to auto")
 	}
 }
 

@@ -105,17 +105,19 @@ type Signaling struct {
 // Camera is where the picture comes from. Sizes are in pixels, FrameRate in
 // pictures per second, BitRate in bits per second.
 type Camera struct {
-	Source    string `yaml:"source"`
-	Width     int    `yaml:"width"`
-	Height    int    `yaml:"height"`
-	FrameRate int    `yaml:"frame_rate"`
-	BitRate   int    `yaml:"bit_rate"`
-	Format    string `yaml:"format"`
-	Encoder   string `yaml:"encoder"`
-	Rotate    int    `yaml:"rotate"`
-	Mirror    bool   `yaml:"mirror"`
-	Mask      []Mask `yaml:"mask"`
-	KeepOpen  bool   `yaml:"keep_open"`
+	Source      string `yaml:"source"`
+	Width       int    `yaml:"width"`
+	Height      int    `yaml:"height"`
+	FrameRate   int    `yaml:"frame_rate"`
+	BitRate     int    `yaml:"bit_rate"`
+	Format      string `yaml:"format"`
+	Encoder     string `yaml:"encoder"`
+	Rotate      int    `yaml:"rotate"`
+	Mirror      bool   `yaml:"mirror"`
+	Mask        []Mask `yaml:"mask"`
+	Clock       string `yaml:"clock"`
+	ClockFormat string `yaml:"clock_format"`
+	KeepOpen    bool   `yaml:"keep_open"`
 }
 
 // Mask is a part of the picture that nobody sees, in percent of its width and

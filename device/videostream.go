@@ -98,7 +98,7 @@ func (s *videoStream) encode(f Frame) error {
 	if err != nil {
 		return fmt.Errorf("camera %s: %w", describe(s.camera), err)
 	}
-	if p, err = s.adapt(s.turn.apply(p), f.Captured); err != nil {
+	if p, err = s.adapt(s.turn.apply(p, f.Captured), f.Captured); err != nil {
 		return err
 	}
 	came := false

@@ -140,6 +140,9 @@ func (d *devices) openCamera(ctx context.Context) (io.Closer, error) {
 // transformOf is what is done to the camera's pictures.
 func transformOf(c configs.Camera) device.Transform {
 	t := device.Transform{Rotate: c.Rotate, Mirror: c.Mirror}
+	if c.Clock != nameNone {
+		t.Clock = device.Clock{Place: c.Clock, Format: c.ClockFormat}
+	}
 	for _, m := range c.Mask {
 		t.Masks = append(t.Masks, image.Rect(m.X, m.Y, m.X+m.Width, m.Y+m.Height))
 	}
