@@ -22,7 +22,9 @@ type Transform struct {
 }
 
 // None tells whether pictures stay as they are.
-func (t Transform) None() bool { return t.Rotate == 0 && !t.Mirror && len(t.Masks) == 0 && t.Clock.Place == "" }
+func (t Transform) None() bool {
+	return t.Rotate == 0 && !t.Mirror && len(t.Masks) == 0 && t.Clock.Place == ""
+}
 
 func (t Transform) check() error {
 	switch t.Rotate {

@@ -8,6 +8,7 @@ import (
 	"image"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -130,11 +131,24 @@ func (d *devices) openCamera(ctx context.Context) (io.Closer, error) {
 	}
 	camera, err := device.OpenCamera(ctx, c.Source, device.CameraOptions{
 		Format: format, Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate,
+		Image: imageOf(c),
 	})
 	if c.Source == nameAuto && errors.Is(err, device.ErrNotFound) && device.RpicamInstalled() {
 		return d.openRpicam("")
 	}
 	return camera, err
+}
+
+// imageOf is how the camera is to make its pictures, in the order of the names.
+func imageOf(c configs.Camera) []device.ImageControl {
+	var wishes []device.ImageControl
+	for name, value := range c.Image.Wishes() {
+		if n, err := strconv.ParseFloat(value, 64); err == nil { // configs has seen to that
+			wishes = append(wishes, device.ImageControl{Name: name, Value: n})
+		}
+	}
+	slices.SortFunc(wishes, func(a, b device.ImageControl) int { return strings.Compare(a.Name, b.Name) })
+	return wishes
 }
 
 // transformOf is what is done to the camera's pictures.
@@ -160,6 +174,7 @@ func (d *devices) openRpicam(index string) (io.Closer, error) {
 	pictures := c.Format == "raw" || c.Format == nameAuto && (!transformOf(c).None() || c.Encoder == string(device.EncoderSoftware) || len(device.ListEncoders()) == 0)
 	return device.OpenRpicam(device.RpicamOptions{
 		Index: n, Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate, Pictures: pictures,
+		Image: imageOf(c),
 	})
 }
 
