@@ -23,7 +23,7 @@ const opusQuiet = 2
 type opusEncoder struct {
 	codec  *opus.Encoder
 	packet [opusMaxPacket]byte
-	loss   int  // that it prepares for, percent
+	loss   int // that it prepares for, percent
 	gate   silenceGate
 	pauses bool // silence is not sent
 	quiet  bool // the block before was not worth a packet

@@ -37,7 +37,8 @@ type VideoOptions struct {
 	Logger *slog.Logger
 }
 
-// Video is the camera's picture as H.264, encoded once however many watch it.
+// Video is the camera's picture as H.264, encoded once however many watch it, and
+// with [Video.VP8] for those that don't take it.
 type Video struct {
 	// Fixed after NewVideo.
 	options VideoOptions
@@ -45,7 +46,9 @@ type Video struct {
 	keyWanted atomic.Bool
 	limit     atomic.Int64   // of the bit rate, bit/s; 0: none
 	chooser   encoderChooser // owned by the Stream that runs
+	warned    string         // of the camera's controls; owned by the Stream that runs
 	status    videoStatus
+	vp8       VP8
 }
 
 // NewVideo checks the options. It opens nothing: Stream does.
@@ -82,7 +85,9 @@ func NewVideo(options VideoOptions) (*Video, error) {
 		return nil, fmt.Errorf("video encoder %q: must be auto, hardware or software", options.Encoder)
 	}
 	chooser := encoderChooser{choice: options.Encoder, kernel: linux{}, nodes: "/dev", failed: map[string]error{}}
-	return &Video{options: options, chooser: chooser}, nil
+	v := &Video{options: options, chooser: chooser}
+	v.vp8.video = v
+	return v, nil
 }
 
 // RequestKeyFrame makes the next picture a key frame where pictures are encoded
@@ -124,7 +129,7 @@ func (v *Video) stream(ctx context.Context, sink func([]byte, bool, time.Time)) 
 	if camera == nil {
 		return unreadable
 	}
-	s := &videoStream{video: v, camera: camera, sink: sink, turn: transformer{Transform: v.options.Transform}}
+	s := &videoStream{video: v, camera: camera, sink: sink, turn: transformer{Transform: v.options.Transform}, vp8: vp8Source{of: &v.vp8}}
 	defer func() {
 		if closing := s.close(); closing != nil {
 			v.options.Logger.Warn("camera did not close well", "camera", describe(camera), "error", closing)
@@ -134,6 +139,7 @@ func (v *Video) stream(ctx context.Context, sink func([]byte, bool, time.Time)) 
 		return unreadable
 	}
 	v.status.opened(camera)
+	v.warnOfControls(camera)
 	v.options.Logger.Info("camera opened", "camera", describe(camera))
 	for {
 		frame, err := read(ctx)
@@ -144,4 +150,21 @@ func (v *Video) stream(ctx context.Context, sink func([]byte, bool, time.Time)) 
 			return err
 		}
 	}
+}
+
+// warnOfControls says once what the camera can't do of what was asked for.
+func (v *Video) warnOfControls(camera io.Closer) {
+	c, ok := camera.(interface{ ControlProblem() error })
+	if !ok {
+		return
+	}
+	words := ""
+	if err := c.ControlProblem(); err != nil {
+		words = err.Error()
+	}
+	if words != "" && words != v.warned {
+		v.options.Logger.Warn("the camera can't make its pictures as configured; they come without that", "camera", describe(camera), "error", words)
+	}
+	v.warned = words
+	v.status.controls(words)
 }

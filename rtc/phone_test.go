@@ -105,6 +105,10 @@ func (p *phone) connect() {
 	if p.through != nil {
 		api = reportingAPI(p.t, settings)
 	}
+	p.connectWith(api)
+}
+
+func (p *phone) connectWith(api *webrtc.API) {
 	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		p.t.Fatal(err)
