@@ -118,7 +118,7 @@ func TestRealCameraControls(t *testing.T) {
 	if _, err := light(ImageControl{"backlight", 1}); err == nil || !strings.Contains(err.Error(), "has no such control") || !strings.Contains(err.Error(), "brightness (0 to 255)") {
 		t.Errorf("backlight: %v", err)
 	}
-	if _, err := light(ImageControl{"power_line", 50}, ImageControl{"contrast", 128}); err == nil || strings.Contains(err.Error(), "contrast") {
+	if _, err := light(ImageControl{"power_line", 50}, ImageControl{"contrast", 128}); err == nil || strings.Contains(err.Error(), "image.contrast") {
 		t.Errorf("one of two: %v", err)
 	}
 }
