@@ -152,7 +152,7 @@ clean: ## remove what was built
 
 .PHONY: tools
 tools:
-	@.ci/need git=git gcc=gcc g++=g++ pkg-config=pkg-config /usr/include/opus/opus.h=libopus-dev /usr/include/turbojpeg.h=libturbojpeg0-dev /usr/include/speex/speex_echo.h=libspeexdsp-dev /usr/include/linux/videodev2.h=linux-libc-dev
+	@.ci/need git=git gcc=gcc g++=g++ pkg-config=pkg-config /usr/include/opus/opus.h=libopus-dev /usr/include/turbojpeg.h=libturbojpeg0-dev /usr/include/speex/speex_echo.h=libspeexdsp-dev /usr/include/vpx/vp8cx.h=libvpx-dev /usr/include/linux/videodev2.h=linux-libc-dev
 	@.ci/toolchain
 
 .PHONY: go-tools
@@ -176,4 +176,4 @@ package-tools:
 
 .PHONY: test-tools
 test-tools: web-tools
-	@.ci/need /usr/lib/chromium/chromium=chromium certutil=libnss3-tools openssl=openssl ip=iproute2 avahi-daemon=avahi-daemon avahi-resolve=avahi-utils dbus-daemon=dbus-daemon
+	@.ci/need /usr/lib/chromium/chromium=chromium firefox-esr=firefox-esr certutil=libnss3-tools openssl=openssl ip=iproute2 avahi-daemon=avahi-daemon avahi-resolve=avahi-utils dbus-daemon=dbus-daemon

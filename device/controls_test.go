@@ -63,7 +63,7 @@ func TestImageControls(t *testing.T) {
 
 func TestRpicamImage(t *testing.T) {
 	options, err := rpicamImage([]ImageControl{{"brightness", 0.1}, {"backlight", 1.5}, {"power_line", 50}, {"exposure", 100}, {"white_balance", 4000}, {"power_line", 55}})
-	want := []string{"--brightness", "0.1", "--ev", "1.5", "--flicker-period", "10000us", "--shutter", "10000"}
+	want := []string{"--brightness=0.1", "--ev=1.5", "--flicker-period=10000us", "--shutter=10000"}
 	if !slices.Equal(options, want) {
 		t.Errorf("%q", options)
 	}

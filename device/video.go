@@ -37,7 +37,8 @@ type VideoOptions struct {
 	Logger *slog.Logger
 }
 
-// Video is the camera's picture as H.264, encoded once however many watch it.
+// Video is the camera's picture as H.264, encoded once however many watch it, and
+// with [Video.VP8] for those that don't take it.
 type Video struct {
 	// Fixed after NewVideo.
 	options VideoOptions
@@ -47,6 +48,7 @@ type Video struct {
 	chooser   encoderChooser // owned by the Stream that runs
 	warned    string         // of the camera's controls; owned by the Stream that runs
 	status    videoStatus
+	vp8       VP8
 }
 
 // NewVideo checks the options. It opens nothing: Stream does.
@@ -83,7 +85,9 @@ func NewVideo(options VideoOptions) (*Video, error) {
 		return nil, fmt.Errorf("video encoder %q: must be auto, hardware or software", options.Encoder)
 	}
 	chooser := encoderChooser{choice: options.Encoder, kernel: linux{}, nodes: "/dev", failed: map[string]error{}}
-	return &Video{options: options, chooser: chooser}, nil
+	v := &Video{options: options, chooser: chooser}
+	v.vp8.video = v
+	return v, nil
 }
 
 // RequestKeyFrame makes the next picture a key frame where pictures are encoded
@@ -125,7 +129,7 @@ func (v *Video) stream(ctx context.Context, sink func([]byte, bool, time.Time)) 
 	if camera == nil {
 		return unreadable
 	}
-	s := &videoStream{video: v, camera: camera, sink: sink, turn: transformer{Transform: v.options.Transform}}
+	s := &videoStream{video: v, camera: camera, sink: sink, turn: transformer{Transform: v.options.Transform}, vp8: vp8Source{of: &v.vp8}}
 	defer func() {
 		if closing := s.close(); closing != nil {
 			v.options.Logger.Warn("camera did not close well", "camera", describe(camera), "error", closing)

@@ -14,6 +14,8 @@ type VideoState struct {
 	Source    string // such as "/dev/video0 YUYV 1280x720 at 30"; empty before it was opened
 	// Path says in words how the pictures become H.264, and why in this way; empty until that is known.
 	Path string
+	// VP8 says in words that the pictures are made into VP8 too; empty while they aren't.
+	VP8 string
 	// Width and Height of the encoded picture, pixels; 0 where the camera encodes.
 	Width, Height int
 	FrameRate     float64 // units per second that were delivered over the last 2 s or so
@@ -39,6 +41,7 @@ type videoStatus struct {
 	camera    io.Closer // nil when not open
 	current   VideoState
 	progress  uint64
+	second    string // VP8
 	meter     rateMeter
 }
 
@@ -71,6 +74,13 @@ func (s *videoStatus) controls(words string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.current.Controls = words
+}
+
+// vp8 notes what is made beside the H.264.
+func (s *videoStatus) vp8(words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.second = words
 }
 
 func (s *videoStatus) sized(width, height int) {
@@ -127,7 +137,7 @@ func (s *videoStatus) state() VideoState {
 	defer s.mu.Unlock()
 	s.look()
 	state := s.current
-	state.Streaming, state.Progress = s.streaming, s.progress
+	state.Streaming, state.Progress, state.VP8 = s.streaming, s.progress, s.second
 	if state.Open {
 		state.FrameRate, state.BitRate = s.meter.rates(time.Now())
 	}

@@ -25,6 +25,7 @@ type videoStream struct {
 	thin    thinner
 	last    time.Time // capture time of the last unit
 	keyed   bool      // a key frame has come
+	vp8     vp8Source
 }
 
 func (s *videoStream) close() error { return errors.Join(s.drop(), s.camera.Close()) }
@@ -54,16 +55,29 @@ func (s *videoStream) handle(f Frame) error {
 			}
 		}
 		s.limitCamera()
+		s.vp8.refuse()
 		return s.deliver(f)
 	}
 	rate := s.video.options.FrameRate
 	if s.slow > 1 {
 		rate = s.rate() / float64(s.slow)
 	}
-	if !s.thin.take(f.Captured, rate) {
+	h264, vp8 := s.thin.take(f.Captured, rate), s.vp8.wants(f.Captured)
+	if !h264 && !vp8 {
 		return nil
 	}
-	return s.encode(f)
+	p, err := evenPicture(f.Picture)
+	if err != nil {
+		return fmt.Errorf("camera %s: %w", describe(s.camera), err)
+	}
+	p = s.turn.apply(p, f.Captured)
+	if h264 {
+		err = s.encode(p, f.Captured)
+	}
+	if vp8 && err == nil {
+		s.vp8.give(p, f.Captured)
+	}
+	return err
 }
 
 // limitCamera tells a camera that encodes by itself of a new limit.
@@ -93,12 +107,9 @@ func (s *videoStream) deliver(f Frame) error {
 }
 
 // encode encodes one picture. Hardware that fails is left for software.
-func (s *videoStream) encode(f Frame) error {
-	p, err := evenPicture(f.Picture)
+func (s *videoStream) encode(p *image.YCbCr, captured time.Time) error {
+	p, err := s.adapt(p, captured)
 	if err != nil {
-		return fmt.Errorf("camera %s: %w", describe(s.camera), err)
-	}
-	if p, err = s.adapt(s.turn.apply(p, f.Captured), f.Captured); err != nil {
 		return err
 	}
 	came := false
@@ -106,13 +117,13 @@ func (s *videoStream) encode(f Frame) error {
 		came = true
 		return s.deliver(f)
 	}
-	err = s.encoder.encode(p, f.Captured, s.video.keyWanted.Swap(false), emit)
+	err = s.encoder.encode(p, captured, s.video.keyWanted.Swap(false), emit)
 	if err != nil && s.video.chooser.giveUp(s.encoder, err) {
 		s.video.options.Logger.Warn("the hardware encoder has failed; going on in software", "error", err)
 		if err := errors.Join(s.drop(), s.fit(p.Rect.Size(), s.slow)); err != nil {
 			return err
 		}
-		err = s.encoder.encode(p, f.Captured, true, emit)
+		err = s.encoder.encode(p, captured, true, emit)
 	}
 	if err == nil && !came {
 		s.video.status.skipped()

@@ -12,7 +12,7 @@ import (
 // Each picture says when it was captured, by the door's clock.
 func TestCaptureTimeIsSent(t *testing.T) {
 	d, x := startDoor(t, Options{Video: &lens{}, Audio: ear{}})
-	anna := x.newPhoneThrough(t, "anna", startRelay(t, status(t, d).MediaPort))
+	anna := x.newPhoneThrough(t, "anna", startBadNetwork(t, status(t, d).MediaPort))
 	ages := make(chan time.Duration, 100)
 	anna.packet = func(track *webrtc.TrackRemote, packet *rtp.Packet) {
 		for _, id := range packet.GetExtensionIDs() {

@@ -13,6 +13,7 @@ const (
 	ReasonRevoked  = "revoked" // the phone may not call any longer
 	ReasonShutdown = "shutdown"
 	ReasonFailed   = "failed" // the media connection broke or could not be made
+	ReasonCodec    = "codec"  // the phone takes no picture that the door has
 )
 
 // Command is something that the loop has to do for the call.

@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -81,11 +82,10 @@ func (d *Door) open(id PeerID, name, call string) *peer {
 		id: id, name: name, call: call,
 		network: d.network,
 		join:    d.options.Join,
-		wantKey: d.keys.want,
 		post:    func(n note) { d.mail.put(n) },
 		log:     log,
 		work:    newQueue[func() error](),
-		video:   newOutlet(d.video),
+		video:   newOutlet(d.choices()...),
 		audio:   newOutlet(d.audio),
 	}
 	ctx, cancel := context.WithCancel(d.ctx)
@@ -130,6 +130,9 @@ func (d *Door) close(c Close) {
 	m := signaling.Message{Type: signaling.TypeLeave, Name: p.name, Call: p.call, Reason: c.Reason, By: c.By}
 	if p.failure != nil {
 		m.Message = fmt.Sprintf("%v", p.failure)
+		if errors.Is(p.failure, errNoH264) {
+			m.Reason = ReasonCodec
+		}
 	}
 	_ = d.send(m)
 }

@@ -21,6 +21,9 @@ type Options struct {
 	// Video and Audio are what the door sends; nil: it has none.
 	Video VideoSource
 	Audio AudioSource
+	// VP8 is Video's picture in VP8, for phones that don't take H.264; nil: it has
+	// none. It streams only while such a phone is there, and Video streams too.
+	VP8 VideoSource
 	// SoundPacket is how much sound phones are asked to put into a packet. 0: they
 	// choose, which is 20 ms.
 	SoundPacket time.Duration
@@ -63,11 +66,10 @@ type Door struct {
 	lit     bool
 	online  bool
 	devices map[string]DeviceState
-	video   *fanout
+	h264    *picture
+	vp8     *picture
 	audio   *fanout
-	keys    *keyRequests
 	feeds   []*feed
-	limit   int                // of the picture's bit rate, bit/s; 0: none
 	loss    int                // of sound that the phone which misses most misses, percent
 	offer   *signaling.Message // while an offer is handled
 }
@@ -108,32 +110,16 @@ const (
 )
 
 func (d *Door) setUpFeeds() {
-	d.keys = newKeyRequests(func() {})
-	if source := d.options.Video; source != nil {
-		d.devices[camera] = DeviceIdle
-		d.keys = newKeyRequests(source.RequestKeyFrame)
-		d.feeds = append(d.feeds, newFeed(camera, d.log, d.deviceNotifier(camera), func() { d.video.stopped() }, d.runVideo))
-	}
+	d.setUpPictures()
 	if d.options.Audio != nil {
 		d.devices[microphone] = DeviceIdle
 		d.feeds = append(d.feeds, newFeed(microphone, d.log, d.deviceNotifier(microphone), func() {}, d.runAudio))
 	}
-	d.video = newVideoFanout(d.keys.want)
 	d.audio = newAudioFanout()
 }
 
 func (d *Door) deviceNotifier(name string) func(DeviceState) {
 	return func(state DeviceState) { d.mail.put(deviceChanged{name, state}) }
-}
-
-// runVideo streams the camera into the fan-out. Timestamps count from the
-// capture of each picture.
-func (d *Door) runVideo(ctx context.Context, delivered func()) error {
-	epoch := time.Now()
-	return d.options.Video.Stream(ctx, func(accessUnit []byte, key bool, captured time.Time) {
-		delivered()
-		d.video.write(accessUnit, key, moment{timestamp: uint32(captured.Sub(epoch) * videoClock / time.Second), captured: captured})
-	})
 }
 
 func (d *Door) runAudio(ctx context.Context, delivered func()) error {
@@ -171,7 +157,8 @@ func (d *Door) Run(ctx context.Context) error {
 	for _, f := range d.feeds {
 		d.running.Go(func() { f.run(inner) })
 	}
-	d.running.Go(func() { d.keys.run(inner) })
+	d.running.Go(func() { d.h264.keys.run(inner) })
+	d.running.Go(func() { d.vp8.keys.run(inner) })
 	rates := time.NewTicker(ratePeriod)
 	defer rates.Stop()
 	d.demand()
@@ -241,6 +228,10 @@ func (d *Door) chime(taken bool) {
 func (d *Door) demand() {
 	busy := d.call.Busy() && !d.call.closed
 	for _, f := range d.feeds {
+		if f == d.vp8.feed {
+			f.want(busy && d.wantsVP8())
+			continue
+		}
 		f.want(busy || f.name == camera && d.options.KeepVideo && !d.call.closed)
 	}
 }

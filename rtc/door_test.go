@@ -183,7 +183,7 @@ func TestPhoneWithoutH264(t *testing.T) {
 	anna := x.newPhone(t, "anna")
 	sdp := "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 VP8/90000\r\n"
 	anna.send(signaling.Message{Type: signaling.TypeOffer, Call: "c1", Offer: mustJSON(map[string]string{"type": "offer", "sdp": sdp})})
-	if leave := anna.await(signaling.TypeLeave); leave.Reason != ReasonFailed || !strings.Contains(leave.Message, "H.264") {
+	if leave := anna.await(signaling.TypeLeave); leave.Reason != ReasonCodec || !strings.Contains(leave.Message, "H.264") {
 		t.Errorf("anna was told %+v", leave)
 	}
 }

@@ -1,6 +1,7 @@
 package rtc
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +22,7 @@ const mtu = 1200
 type fanout struct {
 	// Fixed after newFanout.
 	kind      webrtc.RTPCodecType
-	match     func(webrtc.RTPCodecParameters) bool
+	codec     string // as SDP names it, in capitals
 	payloader rtp.Payloader
 	// wantKey is called, without mu, when somebody needs a key frame.
 	wantKey func()
@@ -40,14 +41,19 @@ type moment struct {
 	begins    bool // sound begins again after a silence in which nothing was sent
 }
 
-func newFanout(kind webrtc.RTPCodecType, payloader rtp.Payloader, match func(webrtc.RTPCodecParameters) bool, wantKey func()) *fanout {
+func newFanout(kind webrtc.RTPCodecType, codec string, payloader rtp.Payloader, wantKey func()) *fanout {
 	return &fanout{
 		kind:      kind,
-		match:     match,
+		codec:     codec,
 		payloader: payloader,
 		wantKey:   wantKey,
 		outlets:   map[*outlet]struct{}{},
 	}
+}
+
+// matches tells whether that is its codec.
+func (f *fanout) matches(codec webrtc.RTPCodecParameters) bool {
+	return strings.EqualFold(codec.MimeType, f.kind.String()+"/"+f.codec)
 }
 
 // write sends one access unit or packet to everybody who is open.

@@ -56,8 +56,7 @@ func (p *playout) extension(now time.Time) []byte {
 
 // reported takes in what the phone reports of this outlet's packets.
 func (o *outlet) reported(packet rtcp.Packet, now time.Time) {
-	o.fanout.mu.Lock()
-	defer o.fanout.mu.Unlock()
+	defer o.lock()()
 	switch packet := packet.(type) {
 	case *rtcp.ReceiverReport:
 		o.received(packet.Reports, now)
@@ -76,7 +75,7 @@ func (o *outlet) reported(packet rtcp.Packet, now time.Time) {
 
 // received looks for the share of lost packets in reports (RFC 3550 section 6.4.1). It
 // is of the packets since the report before, a few seconds at most, so that a low one is
-// believed step by step. The caller holds fanout.mu.
+// believed step by step. The caller holds the fanout's mu.
 func (o *outlet) received(reports []rtcp.ReceptionReport, now time.Time) {
 	for _, r := range reports {
 		if r.SSRC != o.header.SSRC {
@@ -91,8 +90,7 @@ func (o *outlet) received(reports []rtcp.ReceptionReport, now time.Time) {
 
 // loss is the share of this outlet's packets that the phone misses, in percent.
 func (o *outlet) loss() int {
-	o.fanout.mu.Lock()
-	defer o.fanout.mu.Unlock()
+	defer o.lock()()
 	return int(math.Round(100 * o.lost))
 }
 

@@ -74,9 +74,9 @@ func TestLossWidensPlayout(t *testing.T) {
 	t.Parallel()
 	camera, sound := &elastic{full: 800_000}, &countingEar{}
 	d, x := startDoor(t, Options{Video: camera, Audio: sound})
-	r := startRelay(t, status(t, d).MediaPort)
+	r := startBadNetwork(t, status(t, d).MediaPort)
 	var widest [2]atomic.Int64
-	phones := []*phone{x.newPhoneThrough(t, "anna", r), x.newPhoneThrough(t, "bert", startRelay(t, status(t, d).MediaPort))}
+	phones := []*phone{x.newPhoneThrough(t, "anna", r), x.newPhoneThrough(t, "bert", startBadNetwork(t, status(t, d).MediaPort))}
 	for i, p := range phones {
 		p.packet = func(track *webrtc.TrackRemote, packet *rtp.Packet) {
 			if track.Kind() != webrtc.RTPCodecTypeVideo {
@@ -94,13 +94,13 @@ func TestLossWidensPlayout(t *testing.T) {
 	}
 	now := func(i int, want int64) func() bool { return func() bool { return widest[i].Load() == want } }
 	waitUntil(t, 10*time.Second, "the delay on a clean path", func() bool { return now(0, 0)() && now(1, 0)() })
-	r.loss.Store(100)
+	r.Loss.Store(100)
 	waitUntil(t, 10*time.Second, "pictures to be kept back", now(0, playoutMost))
 	waitUntil(t, 20*time.Second, "sound to be made ready for losses", func() bool { return sound.loss.Load() >= 5 })
 	if !now(1, 0)() {
 		t.Error("the other phone's pictures are kept back")
 	}
-	r.loss.Store(0)
+	r.Loss.Store(0)
 	waitUntil(t, 30*time.Second, "pictures to be shown at once again", now(0, 0))
 	waitUntil(t, 20*time.Second, "sound as before", func() bool { return sound.loss.Load() == 0 })
 }

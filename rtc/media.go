@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// VideoSource is a camera that gives H.264.
+// VideoSource is a camera that gives H.264, or its picture in another codec.
 type VideoSource interface {
-	// Stream opens the camera and passes each access unit (Annex B, Constrained
-	// Baseline, parameter sets before each key frame) to sink until ctx ends or
+	// Stream opens the camera and passes each frame (H.264: an access unit in Annex
+	// B, Constrained Baseline, parameter sets before each key frame) to sink until ctx ends or
 	// the camera fails. The slice is valid only during the call. Stream may be
 	// called again after it has returned.
-	Stream(ctx context.Context, sink func(accessUnit []byte, key bool, captured time.Time)) error
+	Stream(ctx context.Context, sink func(frame []byte, key bool, captured time.Time)) error
 	// RequestKeyFrame asks for a key frame soon. It never blocks.
 	RequestKeyFrame()
 	// SetBitRate bounds the bit rate (bit/s); 0 is no bound. It never blocks.

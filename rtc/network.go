@@ -179,9 +179,6 @@ func (n *network) close() error {
 // section 6.3).
 const h264 = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"
 
-func isH264(codec webrtc.RTPCodecParameters) bool { return codec.MimeType == webrtc.MimeTypeH264 }
-func isOpus(codec webrtc.RTPCodecParameters) bool { return codec.MimeType == webrtc.MimeTypeOpus }
-
 // codecsOf registers what the door speaks, and nothing else.
 func codecsOf(estimators *estimators) (*webrtc.MediaEngine, *interceptor.Registry, error) {
 	media := &webrtc.MediaEngine{}
@@ -194,6 +191,13 @@ func codecsOf(estimators *estimators) (*webrtc.MediaEngine, *interceptor.Registr
 		}},
 		{PayloadType: 103, RTPCodecCapability: webrtc.RTPCodecCapability{
 			MimeType: webrtc.MimeTypeRTX, ClockRate: videoClock, SDPFmtpLine: "apt=102",
+		}},
+		// For phones that don't take H.264 (RFC 7741).
+		{PayloadType: 96, RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeVP8, ClockRate: videoClock, RTCPFeedback: feedback,
+		}},
+		{PayloadType: 97, RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeRTX, ClockRate: videoClock, SDPFmtpLine: "apt=96",
 		}},
 	}
 	for _, codec := range video {
@@ -240,12 +244,16 @@ func extensionsOf(media *webrtc.MediaEngine) error {
 	return nil
 }
 
-func newVideoFanout(wantKey func()) *fanout {
-	return newFanout(webrtc.RTPCodecTypeVideo, &codecs.H264Payloader{}, isH264, wantKey)
+func newH264Fanout(wantKey func()) *fanout {
+	return newFanout(webrtc.RTPCodecTypeVideo, "H264", &codecs.H264Payloader{}, wantKey)
+}
+
+func newVP8Fanout(wantKey func()) *fanout {
+	return newFanout(webrtc.RTPCodecTypeVideo, "VP8", &codecs.VP8Payloader{EnablePictureID: true}, wantKey)
 }
 
 func newAudioFanout() *fanout {
-	return newFanout(webrtc.RTPCodecTypeAudio, &codecs.OpusPayloader{}, isOpus, func() {})
+	return newFanout(webrtc.RTPCodecTypeAudio, "OPUS", &codecs.OpusPayloader{}, func() {})
 }
 
 // ProbePort opens the media port as a door would, closes it again, and returns

@@ -3,6 +3,8 @@ package rtc
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtp"
@@ -20,18 +22,21 @@ const playoutDelayURI = "http://www.webrtc.org/experiments/rtp-hdrext/playout-de
 // page knows how old the picture is that it shows.
 const captureTimeURI = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 
-// outlet is a [fanout]'s end at one peer connection.
+// outlet is a [fanout]'s end at one peer connection. Where there are several to
+// choose from, the codecs that are negotiated decide.
 type outlet struct {
 	// Fixed after newOutlet.
-	fanout *fanout
-	offset uint32 // added to the stream's timestamps (RFC 3550 section 5.1: random)
+	choices []*fanout // the best first
+	offset  uint32    // added to the stream's timestamps (RFC 3550 section 5.1: random)
 
-	// Guarded by fanout.mu.
+	fanout  atomic.Pointer[fanout] // of the choices: the first until bound
+	counted atomic.Bool            // the phone reports what arrives (transport-wide congestion control)
+
+	// Guarded by the fanout's mu.
 	writer  webrtc.TrackLocalWriter // nil until bound
 	header  rtp.Header              // of the last packet
 	waits   bool                    // for a key frame
 	starved bool                    // only key frames are sent
-	counted bool                    // the phone reports what arrives (transport-wide congestion control)
 	playout uint8                   // id of the playout-delay extension; 0: not negotiated
 	capture uint8                   // id of the abs-capture-time extension; 0: not negotiated
 	delay   playout                 // that the phone may take
@@ -40,60 +45,90 @@ type outlet struct {
 
 var _ webrtc.TrackLocal = (*outlet)(nil)
 
-func newOutlet(f *fanout) *outlet {
-	return &outlet{fanout: f, offset: rand.Uint32()}
+func newOutlet(choices ...*fanout) *outlet {
+	o := &outlet{choices: choices, offset: rand.Uint32()}
+	o.fanout.Store(choices[0])
+	return o
 }
+
+// takes tells whether an offer has a codec for the outlet, or nothing of its kind.
+func (o *outlet) takes(sdp string) bool {
+	sdp = strings.ToUpper(sdp)
+	for _, f := range o.choices {
+		if strings.Contains(sdp, " "+f.codec+"/") {
+			return true
+		}
+	}
+	return !strings.Contains(sdp, "M="+strings.ToUpper(o.Kind().String()))
+}
+
+// sends tells whether it is that fan-out's.
+func (o *outlet) sends(f *fanout) bool { return o.fanout.Load() == f }
+
+// open lets it send, close takes it off.
+func (o *outlet) open()  { o.fanout.Load().open(o) }
+func (o *outlet) close() { o.fanout.Load().close(o) }
+
+// lock takes the mu of the fan-out that it sends for, and returns what gives it back.
+func (o *outlet) lock() (unlock func()) {
+	f := o.fanout.Load()
+	f.mu.Lock()
+	return f.mu.Unlock
+}
+
+// wantKey asks for a key frame of what it sends.
+func (o *outlet) wantKey() { o.fanout.Load().wantKey() }
 
 // Bind is called when the codecs are negotiated ([webrtc.TrackLocal]).
 func (o *outlet) Bind(ctx webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, error) {
-	for _, codec := range ctx.CodecParameters() {
-		if !o.fanout.match(codec) {
-			continue
-		}
-		o.fanout.mu.Lock()
-		defer o.fanout.mu.Unlock()
-		o.writer = ctx.WriteStream()
-		o.header = rtp.Header{
-			Version:        2,
-			PayloadType:    uint8(codec.PayloadType),
-			SequenceNumber: uint16(rand.Uint32()),
-			SSRC:           uint32(ctx.SSRC()),
-		}
-		for _, extension := range ctx.HeaderExtensions() {
-			switch extension.URI {
-			case playoutDelayURI:
-				o.playout = uint8(extension.ID)
-			case captureTimeURI:
-				o.capture = uint8(extension.ID)
-			case sdp.TransportCCURI:
-				o.counted = true
+	for _, f := range o.choices {
+		for _, codec := range ctx.CodecParameters() {
+			if f.matches(codec) {
+				o.bind(f, codec, ctx)
+				return codec, nil
 			}
 		}
-		return codec, nil
 	}
 	return webrtc.RTPCodecParameters{}, webrtc.ErrUnsupportedCodec
 }
 
+func (o *outlet) bind(f *fanout, codec webrtc.RTPCodecParameters, ctx webrtc.TrackLocalContext) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o.writer = ctx.WriteStream()
+	o.header = rtp.Header{
+		Version:        2,
+		PayloadType:    uint8(codec.PayloadType),
+		SequenceNumber: uint16(rand.Uint32()),
+		SSRC:           uint32(ctx.SSRC()),
+	}
+	for _, extension := range ctx.HeaderExtensions() {
+		switch extension.URI {
+		case playoutDelayURI:
+			o.playout = uint8(extension.ID)
+		case captureTimeURI:
+			o.capture = uint8(extension.ID)
+		case sdp.TransportCCURI:
+			o.counted.Store(true)
+		}
+	}
+	o.fanout.Store(f)
+}
+
 // Unbind is called when the connection ends ([webrtc.TrackLocal]).
 func (o *outlet) Unbind(webrtc.TrackLocalContext) error {
-	o.fanout.mu.Lock()
-	defer o.fanout.mu.Unlock()
+	defer o.lock()()
 	o.writer = nil
 	return nil
 }
 
 // measured tells whether the phone reports what arrives.
-func (o *outlet) measured() bool {
-	o.fanout.mu.Lock()
-	defer o.fanout.mu.Unlock()
-	return o.counted
-}
+func (o *outlet) measured() bool { return o.counted.Load() }
 
 // starve lets a phone with too little bandwidth get key frames alone, and one with
 // enough all again; between the two it stays as it is. It reports which it is.
 func (o *outlet) starve(little, enough bool) (starved bool) {
-	o.fanout.mu.Lock()
-	defer o.fanout.mu.Unlock()
+	defer o.lock()()
 	switch {
 	case little && !o.starved:
 		o.starved, o.waits = true, true
@@ -104,7 +139,7 @@ func (o *outlet) starve(little, enough bool) (starved bool) {
 }
 
 // ID is the track's id in SDP ([webrtc.TrackLocal]).
-func (o *outlet) ID() string { return o.fanout.kind.String() }
+func (o *outlet) ID() string { return o.Kind().String() }
 
 // RID is empty, as there is no simulcast ([webrtc.TrackLocal]).
 func (o *outlet) RID() string { return "" }
@@ -113,9 +148,9 @@ func (o *outlet) RID() string { return "" }
 func (o *outlet) StreamID() string { return "door" }
 
 // Kind is audio or video ([webrtc.TrackLocal]).
-func (o *outlet) Kind() webrtc.RTPCodecType { return o.fanout.kind }
+func (o *outlet) Kind() webrtc.RTPCodecType { return o.choices[0].kind }
 
-// send writes the packets of one frame; the caller holds fanout.mu. A phone
+// send writes the packets of one frame; the caller holds the fanout's mu. A phone
 // whose network refuses a packet loses that packet: NACK and the next key frame
 // repair it, and a connection that is gone is noticed by ICE.
 func (o *outlet) send(payloads [][]byte, at moment) {
@@ -127,7 +162,7 @@ func (o *outlet) send(payloads [][]byte, at moment) {
 		header := o.header
 		header.Timestamp = at.timestamp + o.offset
 		// A picture's last packet; the first of sound after silence (RFC 3551 section 4.1).
-		header.Marker = at.begins || o.fanout.kind == webrtc.RTPCodecTypeVideo && i == len(payloads)-1
+		header.Marker = at.begins || o.Kind() == webrtc.RTPCodecTypeVideo && i == len(payloads)-1
 		if o.playout != 0 {
 			// SetExtension fails only for a payload that isn't 1 to 16 bytes.
 			_ = header.SetExtension(o.playout, o.delay.extension(time.Now()))

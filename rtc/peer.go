@@ -26,7 +26,6 @@ type peer struct {
 	name, call string
 	network    *network
 	join       JoinVoice
-	wantKey    func()
 	post       func(note)
 	log        *slog.Logger
 	work       *queue[func() error]
@@ -57,9 +56,6 @@ type peer struct {
 	readers    sync.WaitGroup
 }
 
-// errNoH264 is what a phone is told whose browser can't show the picture.
-var errNoH264 = errors.New("this browser does not take H.264 video (in Firefox, the OpenH264 plug-in may still be loading: try again in a minute)")
-
 // run does the peer's work until ctx ends, then closes the connection and waits
 // for everything that it started.
 func (p *peer) run(ctx context.Context) {
@@ -78,8 +74,8 @@ func (p *peer) run(ctx context.Context) {
 }
 
 func (p *peer) close() {
-	p.video.fanout.close(p.video)
-	p.audio.fanout.close(p.audio)
+	p.video.close()
+	p.audio.close()
 	if p.pc != nil {
 		if err := p.pc.GracefulClose(); err != nil {
 			p.log.Debug("closing the peer connection", "error", err)
@@ -135,8 +131,8 @@ func (p *peer) changed(state webrtc.PeerConnectionState) error {
 	case webrtc.PeerConnectionStateFailed:
 		return errors.New("the media connection is lost")
 	case webrtc.PeerConnectionStateClosed:
-		p.video.fanout.close(p.video)
-		p.audio.fanout.close(p.audio)
+		p.video.close()
+		p.audio.close()
 		p.post(peerAway{p})
 	}
 	return nil
@@ -146,8 +142,8 @@ func (p *peer) changed(state webrtc.PeerConnectionState) error {
 func (p *peer) flow() error {
 	if p.up && p.shown.Load() && !p.open {
 		p.open = true
-		p.audio.fanout.open(p.audio)
-		p.video.fanout.open(p.video)
+		p.audio.open()
+		p.video.open()
 	}
 	return nil
 }
@@ -170,7 +166,7 @@ func (p *peer) feedback(sender *webrtc.RTPSender, o *outlet) {
 			o.reported(packet, time.Now())
 			switch packet.(type) {
 			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-				p.wantKey()
+				o.wantKey()
 			}
 		}
 	}
@@ -217,7 +213,7 @@ func (p *peer) offer() error {
 // stands, a further one (an ICE restart). The exchange is the offer's id, by which
 // the phone knows which of its offers is answered.
 func (p *peer) answer(offer webrtc.SessionDescription, exchange string) error {
-	if strings.Contains(offer.SDP, "m=video") && !strings.Contains(strings.ToUpper(offer.SDP), "H264/90000") {
+	if !p.video.takes(offer.SDP) {
 		return errNoH264
 	}
 	if p.pc == nil {
@@ -240,6 +236,7 @@ func (p *peer) describe(description webrtc.SessionDescription, exchange string) 
 	if err := p.pc.SetLocalDescription(description); err != nil {
 		return fmt.Errorf("applying the own %s: %w", description.Type, err)
 	}
+	p.post(peerAgreed{})
 	p.post(peerDescribed{p, description, exchange})
 	return nil
 }
@@ -248,8 +245,12 @@ func (p *peer) describe(description webrtc.SessionDescription, exchange string) 
 // it in their order.
 func (p *peer) setRemote(description webrtc.SessionDescription) error {
 	if err := p.pc.SetRemoteDescription(p.network.permitted(description)); err != nil {
+		if errors.Is(err, webrtc.ErrUnsupportedCodec) {
+			err = errNoH264
+		}
 		return fmt.Errorf("applying the phone's %s: %w", description.Type, err)
 	}
+	p.post(peerAgreed{})
 	for _, candidate := range p.candidates {
 		p.addCandidate(candidate)
 	}

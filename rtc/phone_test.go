@@ -16,6 +16,7 @@ import (
 	"github.com/pion/webrtc/v4"
 	"github.com/pion/webrtc/v4/pkg/media"
 
+	"doorbell/rtc/badnet"
 	"doorbell/signaling"
 )
 
@@ -46,7 +47,7 @@ type phone struct {
 	name     string
 	exchange *exchange
 	inbox    chan signaling.Message
-	through  *relay // between phone and door; nil: they are on one network
+	through  *badnet.Relay // between phone and door; nil: they are on one network
 	pc       *webrtc.PeerConnection
 	mic      *webrtc.TrackLocalStaticSample
 	frames   chan struct{} // a video packet with the marker has come
@@ -80,7 +81,7 @@ func ptr[T any](v T) *T { return &v }
 func (x *exchange) newPhone(t *testing.T, name string) *phone { return x.newPhoneThrough(t, name, nil) }
 
 // newPhoneThrough is the same for a phone on a network of its own.
-func (x *exchange) newPhoneThrough(t *testing.T, name string, r *relay) *phone {
+func (x *exchange) newPhoneThrough(t *testing.T, name string, r *badnet.Relay) *phone {
 	t.Helper()
 	p := &phone{
 		t: t, name: name, exchange: x, through: r,
@@ -104,6 +105,10 @@ func (p *phone) connect() {
 	if p.through != nil {
 		api = reportingAPI(p.t, settings)
 	}
+	p.connectWith(api)
+}
+
+func (p *phone) connectWith(api *webrtc.API) {
 	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		p.t.Fatal(err)
@@ -198,11 +203,11 @@ func (p *phone) take(m signaling.Message) {
 		p.t.Fatal(err)
 	}
 	if p.through != nil {
-		port := fmt.Sprintf(" %d ", p.through.door.Port)
+		port := fmt.Sprintf(" %d ", p.through.DoorPort())
 		if !strings.Contains(candidate.Candidate, " udp 2") || !strings.Contains(candidate.Candidate, " 127.0.0.1"+port) {
 			return // another way than through the relay
 		}
-		candidate.Candidate = strings.Replace(candidate.Candidate, port, fmt.Sprintf(" %d ", p.through.port()), 1)
+		candidate.Candidate = strings.Replace(candidate.Candidate, port, fmt.Sprintf(" %d ", p.through.Port()), 1)
 	}
 	if p.pc.RemoteDescription() != nil {
 		if err := p.pc.AddICECandidate(candidate); err != nil {

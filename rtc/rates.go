@@ -131,34 +131,40 @@ func (d *Door) starves(p *peer, rate int) bool {
 	starved := p.video.starve(!p.weak.IsZero() && now.Sub(p.weak) >= starveTime, rate > rateReturn)
 	if starved && now.Sub(p.keyed) >= starvedKeys {
 		p.keyed = now
-		d.keys.want()
+		p.video.wantKey()
 	}
 	return starved
 }
 
-// fitRate brings the picture to the weakest phone that watches, down to the floor; a
-// phone that gets less than that must not spoil the picture of the others.
+// fitRate fits the bit rate of each picture.
 func (d *Door) fitRate() {
-	if d.options.Video == nil {
-		return
+	for _, one := range []*picture{d.h264, d.vp8} {
+		if one.source != nil {
+			d.fitRateOf(one)
+		}
 	}
-	watching := 0
+}
+
+// fitRateOf brings a picture to the weakest phone that watches it, down to the floor;
+// a phone that gets less than that must not spoil the picture of the others.
+func (d *Door) fitRateOf(one *picture) {
+	var watching []*peer
 	for _, p := range d.peers {
-		if p.watching() {
-			watching++
+		if p.watching() && p.video.sends(one.fanout) {
+			watching = append(watching, p)
 		}
 	}
 	lowest := 0 // no limit
-	for _, p := range d.peers {
+	for _, p := range watching {
 		rate, ok := p.estimate()
-		if !ok || !p.watching() {
+		if !ok {
 			continue
 		}
 		rate = int(rateShare*float64(rate)) - rateSound
-		if watching > 1 && d.starves(p, rate) {
+		if len(watching) > 1 && d.starves(p, rate) {
 			continue
 		}
-		if watching == 1 {
+		if len(watching) == 1 {
 			p.video.starve(false, true)
 		}
 		if lowest == 0 || rate < lowest {
@@ -168,8 +174,8 @@ func (d *Door) fitRate() {
 	if lowest != 0 {
 		lowest = max(lowest, rateFloor)
 	}
-	if lowest != d.limit {
-		d.limit = lowest
-		d.options.Video.SetBitRate(lowest)
+	if lowest != one.limit {
+		one.limit = lowest
+		one.source.SetBitRate(lowest)
 	}
 }

@@ -53,7 +53,7 @@ func TestProtocolWords(t *testing.T) {
 	words := []string{
 		TypeLogin, TypeOffer, TypeAnswer, TypeCandidate, TypeLeave, TypeError, TypePresence, TypeAccept, TypePress, TypeStatus, TypeChallenge,
 		ReasonHangup, ReasonDeclined, ReasonAnswered, ReasonMissed, ReasonGone, ReasonBusy, ReasonRevoked, ReasonShutdown,
-		ReasonFailed, ReasonTaken, ReasonInvalidName, ReasonReserved, ReasonDenied, ReasonFull,
+		ReasonFailed, ReasonCodec, ReasonTaken, ReasonInvalidName, ReasonReserved, ReasonDenied, ReasonFull,
 		CodeBadJSON, CodeMissingField, CodeWrongType, CodeBadValue, CodeUnknownType, CodeNotLoggedIn, CodeAlreadyLoggedIn,
 		CodeNotFound, CodeNotInCall, CodeTooManyCalls, CodeTooFast,
 		KindDoor, KindPhone, DeviceOK, DeviceLost, DeviceNone,

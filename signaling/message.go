@@ -36,6 +36,7 @@ const (
 	ReasonRevoked  = "revoked"  // this phone may not call any longer
 	ReasonShutdown = "shutdown" // the program at the other end stops
 	ReasonFailed   = "failed"   // the media could not be set up
+	ReasonCodec    = "codec"    // the phone takes no picture that the door has
 )
 
 // Why a login is refused (Message.Reason in its reply). ReasonBusy is used here too.

@@ -3,15 +3,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"net/http"
-	"os"
-	"slices"
+	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -27,170 +23,146 @@ ice: {port: 0, loopback: true}
 log: {level: warn}
 `
 
-// press presses the button over the control socket, without the time that
-// starting a program takes.
-func (p *process) press() time.Time {
-	p.t.Helper()
-	client := &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", p.control)
-		},
-	}}
-	at := time.Now()
-	response, err := client.Post("http://doorbell/press", "", nil)
-	if err != nil {
-		p.t.Fatal(err)
+// table is what BenchmarkMedia ends with. Each table has its own head.
+type table struct{ rows strings.Builder }
+
+// head begins a table.
+func (t *table) head(columns ...string) {
+	_, _ = fmt.Fprintf(&t.rows, "\n| %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
+}
+
+func (t *table) row(cells ...string) {
+	_, _ = fmt.Fprintf(&t.rows, "| %s |\n", strings.Join(cells, " | "))
+}
+
+// spread is a row of median and 95th percentile.
+func (t *table) spread(what, aim, format string, f figures) {
+	t.row(what, aim, fmt.Sprintf(format, f.at(0.5)), fmt.Sprintf(format, f.at(0.95)))
+}
+
+// BenchmarkMedia measures what the README says of speed and cost, with the real program,
+// real browsers and everything simulated that is no part of it, and prints tables.
+// -bench Media/press and the like measures a part. (make bench-media)
+func BenchmarkMedia(b *testing.B) {
+	t := &table{}
+	for _, part := range []struct {
+		name    string
+		measure func(*testing.B, *table)
+	}{
+		{"press", benchPress},
+		{"latency", benchLatency},
+		{"phones", benchPhones},
+		{"paths", benchPaths},
+		{"network", benchNetwork},
+	} {
+		b.Run(part.name, func(b *testing.B) { part.measure(b, t) })
 	}
-	_ = response.Body.Close()
-	return at
+	fmt.Print(t.rows.String(), "\n")
 }
 
-// watch lets the page note when it rang and when it showed a picture of that
-// ring, in milliseconds since 1970.
-const watch = `(() => {
-	const now = () => performance.timeOrigin + performance.now();
-	window.seen = {};
-	new MutationObserver(() => {
-		if (document.documentElement.dataset.state !== 'ringing' || window.seen.ring) return;
-		window.seen.ring = now();
-		document.getElementById('remoteVideo').requestVideoFrameCallback(() => { window.seen.picture = now(); });
-	}).observe(document.documentElement, { attributeFilter: ['data-state'] });
-	return true;
-})()`
+// phonesRounds is how often the cost of phones is measured, and phonesTime for how long
+// each time.
+const (
+	phonesRounds = 5
+	phonesTime   = 4 * time.Second
+)
 
-// figures collects one kind of measurement.
-type figures []float64
-
-func (f figures) at(share float64) float64 {
-	sorted := slices.Sorted(slices.Values(f))
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(len(sorted)-1, int(share*float64(len(sorted))))]
-}
-
-// report puts a row into the table that `make bench` ends with.
-func report(row string, median, p95 float64, unit string) {
-	table.Do(func() { fmt.Printf("\n| | median | 95th percentile |\n|---|---|---|\n") })
-	fmt.Printf("| %s | %.0f %s | %.0f %s |\n", row, median, unit, p95, unit)
-}
-
-var table sync.Once
-
-// BenchmarkPress measures from the press of the button to the ring at the page,
-// and to the first picture that is shown there, in Chromium on this machine.
-func BenchmarkPress(b *testing.B) {
-	for name, keepOpen := range map[string]bool{"camera closed": false, "camera open": true} {
-		b.Run(name, func(b *testing.B) {
-			door := start(b, fmt.Sprintf(measured, keepOpen))
-			anna := openPhone(b, startBrowser(b), door.status().Page, "anna")
-			anna.login()
-			var ring, picture figures
-			for b.Loop() {
-				eval[bool](anna, watch)
-				pressed := float64(door.press().UnixMicro()) / 1000
-				anna.until("window.seen.picture > 0")
-				ring = append(ring, eval[float64](anna, "window.seen.ring")-pressed)
-				picture = append(picture, eval[float64](anna, "window.seen.picture")-pressed)
-				anna.tap("declineBtn")
-				anna.state("home")
-				door.wait("the door to be quiet", func() bool { s := door.status(); return s.Door.Visit == nil && len(s.Door.Connections) == 0 })
-			}
-			b.ReportMetric(ring.at(0.5), "ms/ring")
-			b.ReportMetric(picture.at(0.5), "ms/picture")
-			report("press to ring, "+name, ring.at(0.5), ring.at(0.95), "ms")
-			report("press to first picture, "+name, picture.at(0.5), picture.at(0.95), "ms")
-		})
-	}
-}
-
-// watchTime is how long the cost of phones is measured, each time.
-const watchTime = 5 * time.Second
-
-// BenchmarkPhones measures what phones that look cost the door at 1280x720 and 30
-// pictures per second: processor time and memory. 1 and 8 phones are measured in
-// turn at the same door, since a machine is not as fast at all times.
-func BenchmarkPhones(b *testing.B) {
+// benchPhones measures what phones that look cost the door: processor time and memory.
+// Different numbers are measured in turn, since a machine is not as fast at all times.
+func benchPhones(b *testing.B, t *table) {
+	numbers := []int{1, 2, 4, 8, 16}
 	port := freePort(b)
 	door := start(b, fmt.Sprintf(measured, false)+fmt.Sprintf("relay: {listen: ['127.0.0.1:%d']}\n", port))
 	door.status()
-	look := func(name string) *baseClient {
-		c := newBaseClient(b, fmt.Sprintf("ws://127.0.0.1:%d/", port), name)
-		c.call("doorbell")
-		c.receives()
-		return c
-	}
-	look("first")
-	var one, eight, ratio, memory figures
-	for b.Loop() {
-		alone := door.cost()
-		var others []*baseClient
-		for i := range 7 {
-			others = append(others, look(fmt.Sprintf("phone %d", i)))
+	cost, ratio, memory := map[int]figures{}, map[int]figures{}, map[int]figures{}
+	for range phonesRounds {
+		var phones []*baseClient
+		for _, n := range numbers {
+			for len(phones) < n {
+				c := newBaseClient(b, fmt.Sprintf("ws://127.0.0.1:%d/", port), fmt.Sprintf("phone %d", len(phones)))
+				c.call("doorbell")
+				c.receives()
+				phones = append(phones, c)
+			}
+			used := door.cost(phonesTime)
+			cost[n], memory[n] = append(cost[n], used), append(memory[n], door.memory())
+			ratio[n] = append(ratio[n], used/cost[1][len(cost[1])-1])
 		}
-		together := door.cost()
-		one, eight, ratio = append(one, alone), append(eight, together), append(ratio, together/alone)
-		memory = append(memory, door.memory())
-		for _, c := range others {
+		for _, c := range phones {
 			c.hangUp()
 		}
-		door.wait("the others to be gone", func() bool { return len(door.status().Door.Connections) == 1 })
-		for _, c := range others {
+		door.wait("all to be gone", func() bool { return len(door.asked().Door.Connections) == 0 })
+		for _, c := range phones {
 			c.close()
 		}
+		door.wait("all to have left", func() bool { return len(door.asked().Here) == 1 })
 	}
-	b.ReportMetric(ratio.at(0.5), "8:1")
-	report("processor, 1 phone that looks", one.at(0.5), one.at(0.95), "% of a core")
-	report("processor, 8 phones that look", eight.at(0.5), eight.at(0.95), "% of a core")
-	report("processor, 8 phones against 1", 100*ratio.at(0.5), 100*ratio.at(0.95), "%")
-	report("memory, 8 phones that look", memory.at(0.5), memory.at(0.95), "MB")
-}
-
-// cost is the share of a core, in percent, that the door uses for a while.
-func (p *process) cost() float64 {
-	p.t.Helper()
-	before, begin := p.cpu(), time.Now()
-	<-time.After(watchTime)
-	return 100 * (p.cpu() - before).Seconds() / time.Since(begin).Seconds()
-}
-
-// cpu is the processor time that the door has used (proc(5), /proc/pid/stat,
-// fields 14 and 15, in ticks of 10 ms).
-func (p *process) cpu() time.Duration {
-	p.t.Helper()
-	_, rest, found := strings.Cut(p.proc("stat"), ") ")
-	fields := strings.Fields(rest)
-	if !found || len(fields) < 13 {
-		p.t.Fatalf("/proc/pid/stat says %q", rest)
-	}
-	var ticks int
-	for _, field := range fields[11:13] {
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			p.t.Fatal(err)
+	other := benchNaive(b)
+	t.head("phones that look", "door, % of a core", "to one phone", "a track for each phone¹", "memory")
+	aims := map[int]string{16: " (aim: under 1.5)"}
+	roof := map[int]string{8: " (aim: under 64)"}
+	for _, n := range numbers {
+		naive := ""
+		if f := other[n]; f != nil {
+			naive = fmt.Sprintf("%.0f", f.at(0.5))
 		}
-		ticks += n
+		t.row(strconv.Itoa(n), fmt.Sprintf("%.1f", cost[n].at(0.5)), fmt.Sprintf("%.2f%s", ratio[n].at(0.5), aims[n]),
+			naive, fmt.Sprintf("%.0f MB%s", memory[n].at(0.5), roof[n]))
 	}
-	return time.Duration(ticks) * 10 * time.Millisecond
+	b.ReportMetric(ratio[16].at(0.5), "16:1")
+	b.ReportMetric(memory[8].at(0.5), "MB/8")
 }
 
-// memory is the resident set in MB (proc(5), /proc/pid/status, VmRSS in kB).
-func (p *process) memory() float64 {
-	p.t.Helper()
-	_, rest, _ := strings.Cut(p.proc("status"), "VmRSS:")
-	var kilobytes float64
-	if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
-		p.t.Fatal(err)
+// benchNaive measures the naive way, the picture alone. It can't serve as many.
+func benchNaive(b *testing.B) map[int]figures {
+	n := startNaive(b)
+	cost := map[int]figures{}
+	watching := 0
+	for _, number := range []int{1, 2, 4, 8} {
+		for ; watching < number; watching++ {
+			n.watch()
+		}
+		for range phonesRounds {
+			cost[number] = append(cost[number], n.cost(phonesTime))
+		}
 	}
-	return kilobytes / 1000
+	return cost
 }
 
-func (p *process) proc(file string) string {
-	p.t.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", p.cmd.Process.Pid, file))
+// pathBenchmarks are those of the device room that tell what a picture or a sound costs
+// on its way, and how they are called in the table.
+var pathBenchmarks = [][2]string{
+	{"BenchmarkEncode720p", "encode a 720p picture, OpenH264"},
+	{"BenchmarkMJPEG720p/libjpeg-turbo", "decode a 720p picture of an MJPEG camera, libjpeg-turbo"},
+	{"BenchmarkMJPEG720p/image-jpeg", "the same by Go's image/jpeg, which is not used"},
+	{"BenchmarkClean20ms", "echo, noise and gain of 20 ms of sound"},
+	{"BenchmarkOpusEncode", "encode 20 ms of sound, Opus"},
+	{"BenchmarkOpusDecode", "decode 20 ms of sound, Opus"},
+}
+
+var benchmarkLine = regexp.MustCompile(`(?m)^(Benchmark\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op`)
+
+// benchPaths runs the device room's own benchmarks.
+func benchPaths(b *testing.B, t *table) {
+	out, err := exec.Command("go", "test", "-tags", "nolibopusfile", "-run", "^$",
+		"-bench", "^Benchmark(Encode720p|MJPEG720p|Clean20ms|OpusEncode|OpusDecode)$", "doorbell/device").CombinedOutput()
 	if err != nil {
-		p.t.Fatal(err)
+		b.Fatalf("%v: %s", err, out)
 	}
-	return string(data)
+	took := map[string]float64{}
+	for _, found := range benchmarkLine.FindAllStringSubmatch(string(out), -1) {
+		ns, err := strconv.ParseFloat(found[2], 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		took[found[1]] = ns
+	}
+	t.head("on the way", "time")
+	for _, path := range pathBenchmarks {
+		ns, measured := took[path[0]]
+		if !measured {
+			b.Fatalf("no %s in:\n%s", path[0], out)
+		}
+		t.row(path[1], fmt.Sprintf("%.2f ms", ns/1e6))
+	}
 }

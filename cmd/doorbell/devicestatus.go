@@ -1,12 +1,15 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // deviceStatus is what one device says of itself.
 type deviceStatus struct {
 	Source string `json:"source"`
 	Detail string `json:"detail,omitempty"`
-	// Path is how the camera's pictures become H.264.
+	// Path is how the camera's pictures become H.264, and VP8 while a phone needs it.
 	Path    string `json:"path,omitempty"`
 	Problem string `json:"problem,omitempty"`
 	// Echo is how the loudspeaker's echo in the microphone does.
@@ -33,7 +36,7 @@ func (d *devices) status() map[string]deviceStatus {
 	}
 	if d.video != nil {
 		s := d.video.State()
-		all["camera"] = deviceStatus{Source: d.config.Camera.Source, Detail: s.Source, Path: s.Path, Problem: s.Error, FrameRate: &s.FrameRate}
+		all["camera"] = deviceStatus{Source: d.config.Camera.Source, Detail: s.Source, Path: strings.TrimSuffix(s.Path+"; "+s.VP8, "; "), Problem: s.Error, FrameRate: &s.FrameRate}
 	}
 	if d.voice != nil {
 		s := d.voice.State()

@@ -51,6 +51,7 @@ func executable(t testing.TB) string {
 
 func TestMain(m *testing.M) {
 	pebble.Main()
+	naiveMain()
 	var err error
 	if workshop, err = os.MkdirTemp("", "doorbell-test-"); err != nil {
 		panic(err)

@@ -154,7 +154,7 @@ func (p *program) doorOptions() rtc.Options {
 		Logger: p.log,
 	}
 	if p.devices.video != nil { // a nil pointer in an interface would not be nil
-		options.Video = p.devices.video
+		options.Video, options.VP8 = p.devices.video, p.devices.video.VP8()
 	}
 	if p.devices.voice != nil {
 		options.Audio = p.devices.voice

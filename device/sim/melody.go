@@ -38,11 +38,7 @@ func NoteAt(since time.Duration) Note {
 // noteAt returns the note and how far into it the time is.
 func noteAt(since time.Duration) (Note, time.Duration) {
 	melody := Melody()
-	var total time.Duration
-	for _, n := range melody {
-		total += n.Duration
-	}
-	since %= total
+	since %= melodyLength()
 	for _, n := range melody {
 		if since < n.Duration {
 			return n, since
@@ -50,6 +46,14 @@ func noteAt(since time.Duration) (Note, time.Duration) {
 		since -= n.Duration
 	}
 	return melody[0], 0
+}
+
+// melodyLength is the time after which it begins again.
+func melodyLength() (total time.Duration) {
+	for _, n := range Melody() {
+		total += n.Duration
+	}
+	return total
 }
 
 // melodySample returns the melody's sample number n.

@@ -87,6 +87,31 @@ func TestSpeakerHearsTheMelody(t *testing.T) {
 	})
 }
 
+// The notes keep to the clock, whenever the microphone is opened.
+func TestMelodyKeepsToTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(1234567 * time.Microsecond)
+		m := sim.NewMicrophone()
+		defer m.Close()
+		pcm := make([]int16, frame)
+		quiet := func(at time.Time) bool { // between two notes
+			return at.Sub(at.Truncate(500*time.Millisecond)) < time.Millisecond
+		}
+		for range 100 {
+			at, err := m.ReadSamples(t.Context(), pcm)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, sample := range pcm {
+				when := at.Add(time.Duration(i) * time.Second / 48000)
+				if quiet(when) && (sample > 400 || sample < -400) {
+					t.Fatalf("%v after a note's begin it is loud: %d", when.Sub(when.Truncate(500*time.Millisecond)), sample)
+				}
+			}
+		}
+	})
+}
+
 func TestSpeakerHears(t *testing.T) {
 	tone := func(frequency, amplitude float64, on, every int) func(i int) float64 {
 		return func(i int) float64 {

@@ -17,12 +17,6 @@ export function supported() {
   return typeof RTCPeerConnection === 'function';
 }
 
-/** showsH264 tells whether the browser can show what a door sends; Firefox can't before it has fetched its plug-in. */
-export function showsH264() {
-  const codecs = globalThis.RTCRtpReceiver?.getCapabilities?.('video')?.codecs;
-  return !codecs || codecs.some((codec) => codec.mimeType.toLowerCase() === 'video/h264');
-}
-
 /** Link is the media connection of a call. Its operations run one after the other, in the order they were asked for. */
 export class Link {
   /** @type {RTCConfiguration} */ #configuration;

@@ -60,7 +60,7 @@ const inCall = new Map(Object.entries(/** @satisfies {Record<string, (t: Turn, c
       t.missed(call.peer, call.kind, at);
       t.end();
     } else {
-      t.end(endings.get(reason) ?? 'end.hangup', { by: message.by, again: ['failed', 'busy', 'gone'].includes(reason) });
+      t.end(endings.get(reason) ?? 'end.hangup', { by: message.by, again: ['failed', 'busy', 'gone', 'codec'].includes(reason) });
     }
     promote(t);
   },
@@ -115,7 +115,7 @@ function ringOver(t, call, reason, at) {
 
 const endings = new Map(Object.entries({
   hangup: 'end.hangup', declined: 'end.declined', answered: 'end.answered', gone: 'end.gone', busy: 'end.busy',
-  revoked: 'end.revoked', shutdown: 'end.shutdown', failed: 'end.failed', missed: 'end.hangup',
+  revoked: 'end.revoked', shutdown: 'end.shutdown', failed: 'end.failed', codec: 'end.codec', missed: 'end.hangup',
 }));
 
 /**

@@ -1,6 +1,6 @@
 // The home view: the doors to look at, who is here to be called, what was missed.
 
-import { showsH264, supported } from './call.js';
+import { supported } from './call.js';
 import { byId, element, icon, show, write } from './dom.js';
 import { screen } from './state.js';
 
@@ -144,9 +144,8 @@ export class HomeView {
 }
 
 /** @param {import('./turn.js').Notice} notice */
-function noticeKey({ key, by, again }) {
-  if (key === 'end.answered' && !by) return 'end.elsewhere';
-  return key === 'end.failed' && again?.kind === 'door' && !showsH264() ? 'end.noh264' : key;
+function noticeKey({ key, by }) {
+  return key === 'end.answered' && !by ? 'end.elsewhere' : key;
 }
 
 /** @param {State} state */

@@ -68,6 +68,7 @@ const endings = [
   ['revoked', {}, { key: 'end.revoked' }, 0],
   ['shutdown', {}, { key: 'end.shutdown' }, 0],
   ['failed', {}, { key: 'end.failed' }, 0],
+  ['codec', {}, { key: 'end.codec' }, 0],
   ['constructor', {}, { key: 'end.hangup' }, 0],
   [undefined, {}, { key: 'end.hangup' }, 0],
 ];

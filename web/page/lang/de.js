@@ -74,7 +74,7 @@ export const de = {
   'end.revoked': 'Diese Klingel steht dir nicht mehr offen.',
   'end.shutdown': '{peer} wird ausgeschaltet oder neu gestartet.',
   'end.failed': 'Das Gespräch mit {peer} hat nicht geklappt.',
-  'end.noh264': 'Dieser Browser kann das Bild der Tür nicht zeigen: Ihm fehlt H.264.',
+  'end.codec': 'Dieser Browser kann das Bild der Tür nicht zeigen: Ihm fehlt H.264.',
   'end.lost': 'Die Verbindung zu {peer} ist abgerissen.',
   'end.not-here': '{peer} ist nicht da.',
   'end.no-answer': '{peer} nimmt nicht ab.',

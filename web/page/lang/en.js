@@ -74,7 +74,7 @@ export const en = {
   'end.revoked': 'You may no longer use this doorbell.',
   'end.shutdown': '{peer} is being switched off or restarted.',
   'end.failed': 'The call with {peer} did not work.',
-  'end.noh264': 'This browser can’t show the door’s picture: it lacks H.264 video.',
+  'end.codec': 'This browser can’t show the door’s picture: it lacks H.264 video.',
   'end.lost': 'The connection to {peer} was lost.',
   'end.not-here': '{peer} is not here.',
   'end.no-answer': '{peer} did not answer.',

@@ -74,7 +74,7 @@ export const es = {
   'end.revoked': 'Ya no puedes usar este timbre.',
   'end.shutdown': '{peer} se está apagando o reiniciando.',
   'end.failed': 'La llamada con {peer} no ha funcionado.',
-  'end.noh264': 'Este navegador no puede mostrar la imagen de la puerta: le falta H.264.',
+  'end.codec': 'Este navegador no puede mostrar la imagen de la puerta: le falta H.264.',
   'end.lost': 'Se ha perdido la conexión con {peer}.',
   'end.not-here': '{peer} no está.',
   'end.no-answer': '{peer} no contesta.',

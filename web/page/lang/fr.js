@@ -74,7 +74,7 @@ export const fr = {
   'end.revoked': 'Vous ne pouvez plus utiliser cette sonnette.',
   'end.shutdown': '{peer} s’éteint ou redémarre.',
   'end.failed': 'L’appel avec {peer} n’a pas abouti.',
-  'end.noh264': 'Ce navigateur ne peut pas montrer l’image de la porte : il lui manque H.264.',
+  'end.codec': 'Ce navigateur ne peut pas montrer l’image de la porte : il lui manque H.264.',
   'end.lost': 'La connexion avec {peer} est perdue.',
   'end.not-here': '{peer} n’est pas là.',
   'end.no-answer': '{peer} ne répond pas.',

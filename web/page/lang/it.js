@@ -74,7 +74,7 @@ export const it = {
   'end.revoked': 'Non puoi più usare questo campanello.',
   'end.shutdown': '{peer} si sta spegnendo o riavviando.',
   'end.failed': 'La chiamata con {peer} non è riuscita.',
-  'end.noh264': 'Questo browser non può mostrare l’immagine della porta: gli manca H.264.',
+  'end.codec': 'Questo browser non può mostrare l’immagine della porta: gli manca H.264.',
   'end.lost': 'Il collegamento con {peer} è caduto.',
   'end.not-here': '{peer} non c’è.',
   'end.no-answer': '{peer} non risponde.',
