@@ -70,17 +70,17 @@ func (s *videoStatus) path(words string) {
 	s.current.Path = words
 }
 
-func (s *videoStatus) controls(words string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.current.Controls = words
-}
-
 // vp8 notes what is made beside the H.264.
 func (s *videoStatus) vp8(words string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.second = words
+}
+
+func (s *videoStatus) controls(words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current.Controls = words
 }
 
 func (s *videoStatus) sized(width, height int) {

@@ -117,13 +117,13 @@ func examineCamera(ctx context.Context, config configs.Config, running bool) fin
 	case <-first:
 		state := d.video.State()
 		f.detail = state.Source
-		if state.Controls != "" {
-			f.problem = errors.New(state.Controls)
-		}
 		if state.Width != 0 { // it is encoded here
 			f.rest = append([]string{"VP8 for phones that take no H.264"}, f.rest...)
 		} else {
 			f.rest = append([]string{"no VP8 for phones that take no H.264: " + device.ErrNoPictures.Error()}, f.rest...)
+		}
+		if state.Controls != "" {
+			f.problem = errors.New(state.Controls)
 		}
 		if state.Path != "" {
 			f.rest = append([]string{state.Path}, f.rest...)
