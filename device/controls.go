@@ -31,7 +31,9 @@ type imageControl struct {
 // imageControls are linux/v4l2-controls.h's, and rpicam-vid's options.
 func imageControls() []imageControl {
 	option := func(name string) func(float64) []string {
-		return func(v float64) []string { return []string{name, strconv.FormatFloat(v, 'f', -1, 64)} }
+		return func(v float64) []string {
+			return []string{name + "=" + strconv.FormatFloat(v, 'f', -1, 64)} // -1 alone would be taken for an option
+		}
 	}
 	return []imageControl{
 		{name: "brightness", id: v4l2CIDBrightness, rpicam: option("--brightness")},
@@ -39,14 +41,14 @@ func imageControls() []imageControl {
 		{name: "saturation", id: v4l2CIDSaturation, rpicam: option("--saturation")},
 		{name: "backlight", id: v4l2CIDBacklight, rpicam: option("--ev")},
 		{name: "exposure", id: v4l2CIDExposureAbsolute, first: [2]uint32{v4l2CIDExposureAuto, v4l2ExposureManual}, rpicam: func(v float64) []string {
-			return []string{"--shutter", strconv.FormatFloat(100*v, 'f', 0, 64)} // µs
+			return []string{"--shutter=" + strconv.FormatFloat(100*v, 'f', 0, 64)} // µs
 		}},
 		{name: "white_balance", id: v4l2CIDWhiteBalanceTemperature, first: [2]uint32{v4l2CIDAutoWhiteBalance, 0}},
 		{name: "power_line", id: v4l2CIDPowerLineFrequency, values: map[float64]int32{0: 0, 50: 1, 60: 2}, rpicam: func(v float64) []string {
 			if v == 0 {
 				return nil
 			}
-			return []string{"--flicker-period", strconv.FormatFloat(1e6/(2*v), 'f', 0, 64) + "us"} // light flickers twice in a period
+			return []string{"--flicker-period=" + strconv.FormatFloat(1e6/(2*v), 'f', 0, 64) + "us"} // light flickers twice in a period
 		}},
 	}
 }

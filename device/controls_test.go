@@ -63,7 +63,7 @@ func TestImageControls(t *testing.T) {
 
 func TestRpicamImage(t *testing.T) {
 	options, err := rpicamImage([]ImageControl{{"brightness", 0.1}, {"backlight", 1.5}, {"power_line", 50}, {"exposure", 100}, {"white_balance", 4000}, {"power_line", 55}})
-	want := []string{"--brightness", "0.1", "--ev", "1.5", "--flicker-period", "10000us", "--shutter", "10000"}
+	want := []string{"--brightness=0.1", "--ev=1.5", "--flicker-period=10000us", "--shutter=10000"}
 	if !slices.Equal(options, want) {
 		t.Errorf("%q", options)
 	}
@@ -118,7 +118,7 @@ func TestRealCameraControls(t *testing.T) {
 	if _, err := light(ImageControl{"backlight", 1}); err == nil || !strings.Contains(err.Error(), "has no such control") || !strings.Contains(err.Error(), "brightness (0 to 255)") {
 		t.Errorf("backlight: %v", err)
 	}
-	if _, err := light(ImageControl{"power_line", 50}, ImageControl{"contrast", 128}); err == nil || strings.Contains(err.Error(), "contrast") {
+	if _, err := light(ImageControl{"power_line", 50}, ImageControl{"contrast", 128}); err == nil || strings.Contains(err.Error(), "image.contrast") {
 		t.Errorf("one of two: %v", err)
 	}
 }
