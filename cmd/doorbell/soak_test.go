@@ -16,6 +16,7 @@ const soakWarm = 20
 // TestSoak lets three phones come, be rung, call and go again, over and over: the door
 // must then hold no more goroutines, descriptors or memory than before.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	door := start(t, simulated+fmt.Sprintf("relay: {listen: ['127.0.0.1:%d']}\nring: {to: [anna, bert, carl]}\n", port))
 	url := fmt.Sprintf("ws://127.0.0.1:%d/", port)
