@@ -129,10 +129,16 @@ types: web-tools # check the page's types
 	cd web && npx --no-install tsc -p .
 
 .PHONY: bench
-bench: tools test-tools ## measure: press to ring, press to picture, what each phone costs
-	go test -tags=$(TAGS),browser -run '^$$' -bench Press -benchtime 30x -timeout 30m ./cmd/doorbell
-	go test -tags=$(TAGS),browser -run '^$$' -bench Phones -benchtime 6x -timeout 30m ./cmd/doorbell
+bench: tools ## measure the parts, each by itself
 	go test -run '^$$' -bench . ./device/... ./rtc ./signaling
+
+.PHONY: bench-media
+bench-media: tools test-tools ## measure the whole, with real browsers: the README's figures, in about 15 minutes
+	go test -tags=$(TAGS),browser -run '^$$' -bench '^BenchmarkMedia$$' -benchtime 1x -timeout 60m ./cmd/doorbell
+
+.PHONY: soak
+soak: tools ## 200 calls in a row with three phones each: is anything left behind?
+	go test -count=1 -v -run TestSoak -timeout 60m ./cmd/doorbell -soak 200
 
 .PHONY: screenshots
 screenshots: tools test-tools ## make the README's pictures from the real page

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/url"
 	"slices"
@@ -165,8 +166,25 @@ func checkDevices(c *Config, wrong report) {
 	}
 }
 
+// checkImage looks at how the camera is to make its pictures.
+func checkImage(c *Config, wrong report) {
+	kind, _, _ := strings.Cut(c.Camera.Source, ":")
+	for key, value := range c.Camera.Image.Wishes() {
+		path := "camera.image." + key
+		if n, err := strconv.ParseFloat(value, 64); err != nil || math.IsNaN(n) || math.Abs(n) > math.MaxInt32 {
+			wrong(path, "expected auto or a number, got %q", value)
+		} else if key == "power_line" && n != 0 && n != 50 && n != 60 {
+			wrong(path, "expected auto, 50 or 60 (Hz), or 0 for no correction, got %q", value)
+		}
+		if slices.Contains([]string{"sim", "file", "pipe", "none"}, kind) {
+			wrong(path, "expected auto: camera %s has no controls", kind)
+		}
+	}
+}
+
 // checkPicture looks at what is done to the picture.
 func checkPicture(c *Config, wrong report) {
+	checkImage(c, wrong)
 	if !slices.Contains([]int{0, 90, 180, 270}, c.Camera.Rotate) {
 		wrong("camera.rotate", "expected 0, 90, 180 or 270, got %d", c.Camera.Rotate)
 	}
@@ -175,8 +193,15 @@ func checkPicture(c *Config, wrong report) {
 			wrong(fmt.Sprintf("camera.mask[%d]", i), "expected a part of the picture in percent, such as {x: 0, y: 0, width: 30, height: 100}, got %+v", m)
 		}
 	}
-	if changed := c.Camera.Rotate != 0 || c.Camera.Mirror || len(c.Camera.Mask) > 0; changed && c.Camera.Format == "h264" {
-		wrong("camera.format", "a picture that the camera encodes can't be turned, mirrored or masked; set it to auto")
+	if !slices.Contains([]string{"none", "top-left", "top-right", "bottom-left", "bottom-right"}, c.Camera.Clock) {
+		wrong("camera.clock", "expected none, top-left, top-right, bottom-left or bottom-right, got %q", c.Camera.Clock)
+	}
+	if !slices.Contains([]string{"iso", "european", "american"}, c.Camera.ClockFormat) {
+		wrong("camera.clock_format", "expected iso, european or american, got %q", c.Camera.ClockFormat)
+	}
+	changed := c.Camera.Rotate != 0 || c.Camera.Mirror || len(c.Camera.Mask) > 0 || c.Camera.Clock != "none"
+	if changed && c.Camera.Format == "h264" {
+		wrong("camera.format", "a picture that the camera encodes can't be turned, mirrored, masked or given a clock; set it to auto")
 	}
 }
 

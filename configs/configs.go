@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"time"
 )
@@ -105,17 +106,42 @@ type Signaling struct {
 // Camera is where the picture comes from. Sizes are in pixels, FrameRate in
 // pictures per second, BitRate in bits per second.
 type Camera struct {
-	Source    string `yaml:"source"`
-	Width     int    `yaml:"width"`
-	Height    int    `yaml:"height"`
-	FrameRate int    `yaml:"frame_rate"`
-	BitRate   int    `yaml:"bit_rate"`
-	Format    string `yaml:"format"`
-	Encoder   string `yaml:"encoder"`
-	Rotate    int    `yaml:"rotate"`
-	Mirror    bool   `yaml:"mirror"`
-	Mask      []Mask `yaml:"mask"`
-	KeepOpen  bool   `yaml:"keep_open"`
+	Source      string `yaml:"source"`
+	Width       int    `yaml:"width"`
+	Height      int    `yaml:"height"`
+	FrameRate   int    `yaml:"frame_rate"`
+	BitRate     int    `yaml:"bit_rate"`
+	Format      string `yaml:"format"`
+	Encoder     string `yaml:"encoder"`
+	Rotate      int    `yaml:"rotate"`
+	Mirror      bool   `yaml:"mirror"`
+	Mask        []Mask `yaml:"mask"`
+	Clock       string `yaml:"clock"`
+	ClockFormat string `yaml:"clock_format"`
+	Image       Image  `yaml:"image"`
+	KeepOpen    bool   `yaml:"keep_open"`
+}
+
+// Image is how the camera makes its pictures: each a number, or auto for what the
+// camera has by itself.
+type Image struct {
+	Brightness   string `yaml:"brightness"`
+	Contrast     string `yaml:"contrast"`
+	Saturation   string `yaml:"saturation"`
+	Backlight    string `yaml:"backlight"`
+	Exposure     string `yaml:"exposure"`
+	WhiteBalance string `yaml:"white_balance"`
+	PowerLine    string `yaml:"power_line"`
+}
+
+// Wishes are the values that aren't auto, by their keys.
+func (i Image) Wishes() map[string]string {
+	all := map[string]string{
+		"brightness": i.Brightness, "contrast": i.Contrast, "saturation": i.Saturation, "backlight": i.Backlight,
+		"exposure": i.Exposure, "white_balance": i.WhiteBalance, "power_line": i.PowerLine,
+	}
+	maps.DeleteFunc(all, func(_, value string) bool { return value == "auto" })
+	return all
 }
 
 // Mask is a part of the picture that nobody sees, in percent of its width and

@@ -42,10 +42,12 @@ func gains(out, reference []float64, from, to time.Duration, least float64) []fl
 // The visitor's phone partner hears no echo of itself two seconds after it began to talk, however long the sound is
 // under way in cards and air.
 func TestEchoIsCancelled(t *testing.T) {
-	for _, delay := range []time.Duration{20, 60, 120, 200} {
-		t.Run(fmt.Sprint(delay, "ms"), func(t *testing.T) {
+	for _, c := range []struct{ delay, packet time.Duration }{{20, 20}, {60, 20}, {120, 20}, {200, 20}, {60, 10}} {
+		delay := c.delay
+		t.Run(fmt.Sprintf("%dms, packets of %dms", delay, c.packet), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRoom(roomResponse(SampleRate, delay*time.Millisecond, 0.6), nil)
+				r.packet = c.packet * time.Millisecond
 				far := speech(1, 110, 0.5, 9*time.Second)
 				heard, status := r.heardByPhone(t, far, 9*time.Second, CleanOptions{Noise: true})
 				line := ""

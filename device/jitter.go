@@ -170,8 +170,8 @@ func (j *jitterBuffer) take(now time.Time) (turn jitterTurn, packet, second jitt
 		}
 		j.waited -= head.samples // it has been made up for already
 	}
-	if gap := int32(j.packets[0].timestamp - j.due); j.quiet && gap > 0 && gap <= int32(samplesIn(jitterMax)) {
-		packet.samples = min(int(gap), FrameSamples)
+	if gap := int(int32(j.packets[0].timestamp - j.due)); j.quiet && gap >= opusLeast && gap <= samplesIn(jitterMax) {
+		packet.samples = min(gap, FrameSamples) / opusLeast * opusLeast
 		j.due += uint32(packet.samples)
 		return turnComfort, packet, second
 	}

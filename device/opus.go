@@ -13,6 +13,8 @@ const (
 	opusMaxPacket = 1500
 	// opusMaxSamples is the longest packet: 120 ms (RFC 6716, section 3.2.5).
 	opusMaxSamples = SampleRate / 1000 * 120
+	// opusLeast is the shortest piece of sound that is made up: 2.5 ms.
+	opusLeast = SampleRate / 400
 )
 
 // opusQuiet is the length in bytes up to which a packet has nothing in it: it says that
@@ -23,7 +25,7 @@ const opusQuiet = 2
 type opusEncoder struct {
 	codec  *opus.Encoder
 	packet [opusMaxPacket]byte
-	loss   int  // that it prepares for, percent
+	loss   int // that it prepares for, percent
 	gate   silenceGate
 	pauses bool // silence is not sent
 	quiet  bool // the block before was not worth a packet

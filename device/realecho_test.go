@@ -65,7 +65,7 @@ func echoReduction(t *testing.T, microphone, speaker string, reference *EchoRefe
 	}
 	began, loud, blocks := time.Now(), 0.0, 0
 	err = v.Stream(ctx, func(packet []byte, _ time.Duration, _ time.Time) {
-		pcm, err := heardOf(decoder, packet)
+		pcm, err := heardOf(decoder, packet, FrameSamples)
 		if err != nil || time.Since(began) < 5*time.Second {
 			return
 		}

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -101,6 +102,7 @@ func (r *resonator) next(x float64) float64 {
 // room is a porch with a loudspeaker and a microphone, whose cards go by time. What the loudspeaker plays is heard by
 // the microphone through the response, beside near, who speaks there.
 type room struct {
+	packet    time.Duration // of sound; 0: FrameDuration
 	reference *EchoReference
 	taps      []int // of the response, those that count
 	gains     []float64
@@ -209,10 +211,10 @@ func (m *roomMicrophone) Close() error { return nil }
 func (r *room) heardByPhone(t *testing.T, far []int16, length time.Duration, clean CleanOptions) (heard []float64, status EchoStatus) {
 	t.Helper()
 	clean.Echo = r.reference
-	m := NewMixer(MixerOptions{Open: func(context.Context) (io.Closer, error) { return &roomSpeaker{room: r}, nil }})
+	m := NewMixer(MixerOptions{Block: r.packet, Open: func(context.Context) (io.Closer, error) { return &roomSpeaker{room: r}, nil }})
 	v := NewVoice(VoiceOptions{
 		Open:    func(context.Context) (io.Closer, error) { return &roomMicrophone{room: r}, nil },
-		BitRate: 96000, Complexity: 8, Clean: clean,
+		BitRate: 96000, Complexity: 8, Clean: clean, Packet: r.packet,
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
@@ -246,7 +248,7 @@ func (r *room) heardByPhone(t *testing.T, far []int16, length time.Duration, cle
 		t.Fatal(err)
 	}
 	err = v.Stream(ctx, func(packet []byte, _ time.Duration, captured time.Time) {
-		pcm, err := heardOf(decoder, packet)
+		pcm, err := heardOf(decoder, packet, samplesIn(cmp.Or(r.packet, FrameDuration)))
 		if err != nil {
 			t.Error(err)
 			return

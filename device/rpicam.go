@@ -28,6 +28,8 @@ type RpicamOptions struct {
 	// 5), and to change pictures before they are encoded.
 	Pictures bool
 	BitRate  int // of H.264, bit/s; 0 fits the size
+	// Image is how pictures are to be made; ControlProblem says what can't be done.
+	Image []ImageControl
 	// Program is the name or path of rpicam-vid. Default: the first of rpicam-vid
 	// and libcamera-vid that is installed.
 	Program string
@@ -138,6 +140,8 @@ func (o RpicamOptions) arguments() []string {
 		"--nopreview", "--timeout", "0", "--camera", strconv.Itoa(o.Index),
 		"--width", strconv.Itoa(o.Width), "--height", strconv.Itoa(o.Height), "--framerate", rate, "--flush", "--output", "-",
 	}
+	image, _ := rpicamImage(o.Image) // ControlProblem tells
+	args = append(args, image...)
 	if o.Pictures {
 		return append(args, "--codec", "yuv420")
 	}
@@ -213,6 +217,12 @@ func (c *RpicamCamera) gone() error {
 		e.Kind, e.Hint = ErrBusy, "stop the other program that has the camera"
 	}
 	return e
+}
+
+// ControlProblem says which of the wishes for its pictures there is no option for.
+func (c *RpicamCamera) ControlProblem() error {
+	_, err := rpicamImage(c.options.Image)
+	return err
 }
 
 // EncodingPath says who encodes.

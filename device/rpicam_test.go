@@ -58,9 +58,10 @@ func (c rpicamUnits) ReadAccessUnit(ctx context.Context) ([]byte, bool, time.Tim
 
 func TestRpicamConforms(t *testing.T) {
 	program := standIn(t)
+	image := []device.ImageControl{{Name: "brightness", Value: -0.1}, {Name: "contrast", Value: 1.1}, {Name: "saturation", Value: 0.5}, {Name: "backlight", Value: -1}, {Name: "power_line", Value: 50}, {Name: "exposure", Value: 100}}
 	t.Run("pictures", func(t *testing.T) {
 		devicetest.Camera(t, func(t *testing.T) io.Closer {
-			return rpicamPictures{openRpicam(t, device.RpicamOptions{Program: program, Width: 320, Height: 240, Pictures: true})}
+			return rpicamPictures{openRpicam(t, device.RpicamOptions{Program: program, Width: 320, Height: 240, Pictures: true, Image: image})}
 		})
 	})
 	t.Run("H.264", func(t *testing.T) {

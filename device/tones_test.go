@@ -50,10 +50,10 @@ func tonePackets(frequency, amplitude float64, n int) [][]byte {
 	return packets
 }
 
-// heardOf is what a phone plays of what Voice hands out.
-func heardOf(decoder *opusDecoder, packet []byte) ([]float32, error) {
+// heardOf is what a phone plays of what Voice hands out: a packet, or n samples of silence.
+func heardOf(decoder *opusDecoder, packet []byte, n int) ([]float32, error) {
 	if len(packet) == 0 {
-		return decoder.conceal(FrameSamples)
+		return decoder.conceal(n)
 	}
 	return decoder.decode(packet)
 }

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"time"
 )
 
 // Transform is what is done to pictures before they are encoded, in this order:
-// they are turned, mirrored, and parts of them are blacked out.
+// they are turned, mirrored, parts of them are blacked out, and a clock is drawn.
 type Transform struct {
 	// Rotate is by how much they are turned clockwise: 0, 90, 180 or 270 degrees.
 	Rotate int
@@ -16,10 +17,14 @@ type Transform struct {
 	// Masks are blacked out, for the privacy of others: in percent of the picture as
 	// it is seen, from its upper left corner.
 	Masks []image.Rectangle
+	// Clock is drawn over all that.
+	Clock Clock
 }
 
 // None tells whether pictures stay as they are.
-func (t Transform) None() bool { return t.Rotate == 0 && !t.Mirror && len(t.Masks) == 0 }
+func (t Transform) None() bool {
+	return t.Rotate == 0 && !t.Mirror && len(t.Masks) == 0 && t.Clock.Place == ""
+}
 
 func (t Transform) check() error {
 	switch t.Rotate {
@@ -32,20 +37,22 @@ func (t Transform) check() error {
 			return fmt.Errorf("video mask %v: must be a part of the picture, in percent", m)
 		}
 	}
-	return nil
+	return t.Clock.check()
 }
 
 // errNotPictures is what turning H.264 that a camera makes fails with.
-var errNotPictures = errors.New("the camera gives H.264, which can't be turned, mirrored or masked: set camera.format to auto or raw")
+var errNotPictures = errors.New("the camera gives H.264, which can't be turned, mirrored, masked or given a clock: set camera.format to auto or raw")
 
 // transformer does it for one stream.
 type transformer struct {
 	Transform
 	picture *image.YCbCr
+	clock   clockPainter
 }
 
-// apply returns the picture changed, valid until the next call. p stays as it is.
-func (t *transformer) apply(p *image.YCbCr) *image.YCbCr {
+// apply returns the picture, captured at that time, changed; it is valid until the
+// next call. p stays as it is.
+func (t *transformer) apply(p *image.YCbCr, captured time.Time) *image.YCbCr {
 	if t.None() {
 		return p
 	}
@@ -62,6 +69,10 @@ func (t *transformer) apply(p *image.YCbCr) *image.YCbCr {
 	t.plane(to.Cr, to.CStride, p.Cr, p.CStride, size.X/2, size.Y/2)
 	for _, m := range t.Masks {
 		blackOut(to, m)
+	}
+	if t.Clock.Place != "" {
+		t.clock.Clock = t.Clock
+		t.clock.draw(to, captured)
 	}
 	return to
 }

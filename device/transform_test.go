@@ -35,7 +35,7 @@ func TestTransform(t *testing.T) {
 		"mirrored":        {Transform{Mirror: true}, func(x, y, w, _ int) (int, int) { return w - 1 - x, y }},
 		"90 and mirrored": {Transform{Rotate: 90, Mirror: true}, func(x, y, _, _ int) (int, int) { return y, x }},
 	} {
-		got := (&transformer{Transform: c.t}).apply(p)
+		got := (&transformer{Transform: c.t}).apply(p, quarterPast)
 		w, h := got.Rect.Dx(), got.Rect.Dy()
 		for y := range h {
 			for x := range w {
@@ -63,7 +63,7 @@ func TestMask(t *testing.T) {
 		p.Y[i] = 200
 	}
 	before := slices.Clone(p.Y)
-	got := (&transformer{Transform: Transform{Masks: []image.Rectangle{image.Rect(25, 33, 51, 100)}}}).apply(p)
+	got := (&transformer{Transform: Transform{Masks: []image.Rectangle{image.Rect(25, 33, 51, 100)}}}).apply(p, quarterPast)
 	for y := range 60 {
 		for x := range 100 {
 			masked := x >= 24 && x < 52 && y >= 18
@@ -104,7 +104,7 @@ func BenchmarkRotate720p(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			turn := &transformer{Transform: t}
 			for b.Loop() {
-				turn.apply(p)
+				turn.apply(p, quarterPast)
 			}
 		})
 	}

@@ -183,6 +183,17 @@ const (
 
 	v4l2CtrlUnusable = 0x0001 | 0x0004 | 0x0010 // disabled, read only, inactive
 
+	v4l2CIDBrightness              = 0x00980900 // V4L2_CID_BRIGHTNESS
+	v4l2CIDContrast                = 0x00980901 // V4L2_CID_CONTRAST
+	v4l2CIDSaturation              = 0x00980902 // V4L2_CID_SATURATION
+	v4l2CIDAutoWhiteBalance        = 0x0098090c // V4L2_CID_AUTO_WHITE_BALANCE
+	v4l2CIDPowerLineFrequency      = 0x00980918 // V4L2_CID_POWER_LINE_FREQUENCY
+	v4l2CIDWhiteBalanceTemperature = 0x0098091a // V4L2_CID_WHITE_BALANCE_TEMPERATURE
+	v4l2CIDBacklight               = 0x0098091c // V4L2_CID_BACKLIGHT_COMPENSATION
+	v4l2CIDExposureAuto            = 0x009a0901 // V4L2_CID_EXPOSURE_AUTO
+	v4l2CIDExposureAbsolute        = 0x009a0902 // V4L2_CID_EXPOSURE_ABSOLUTE
+	v4l2ExposureManual             = 1
+
 	v4l2CIDGOPSize       = 0x009909cb // V4L2_CID_MPEG_VIDEO_GOP_SIZE
 	v4l2CIDBitRate       = 0x009909cf // V4L2_CID_MPEG_VIDEO_BITRATE
 	v4l2CIDRepeatHeaders = 0x009909e2 // V4L2_CID_MPEG_VIDEO_REPEAT_SEQ_HEADER

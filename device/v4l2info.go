@@ -16,12 +16,13 @@ import (
 
 // CameraInfo is what one V4L2 device says about itself.
 type CameraInfo struct {
-	Path    string // such as /dev/video0
-	Driver  string // such as uvcvideo
-	Card    string // the name that the maker gave it
-	Bus     string // where it is plugged in
-	Formats []CameraFormat
-	UsedBy  []string // other programs that have it open, as "name (process id)"; as root all of them are seen
+	Path     string // such as /dev/video0
+	Driver   string // such as uvcvideo
+	Card     string // the name that the maker gave it
+	Bus      string // where it is plugged in
+	Formats  []CameraFormat
+	Controls []string // the ImageControls that it has, with what they take
+	UsedBy   []string // other programs that have it open, as "name (process id)"; as root all of them are seen
 	// Problem is nil for a camera that can be used, or says what is wrong with
 	// the device (a *CameraError) and what to do.
 	Problem error
@@ -108,7 +109,7 @@ func (d *v4l2Device) info() CameraInfo {
 	if info.Problem = notCamera(d.path, info.Driver, &c); info.Problem != nil {
 		return info
 	}
-	info.Formats = d.formats()
+	info.Formats, info.Controls = d.formats(), d.imageRanges()
 	if !slices.ContainsFunc(info.Formats, func(f CameraFormat) bool { return f.Usable }) {
 		info.Problem = &CameraError{Camera: d.path, Kind: ErrNotCapture, Cause: errors.New("it offers " + formatNames(info.Formats)),
 			Hint: "none of its formats is YUYV, UYVY, YU12, YV12, NV12, NV21, MJPG or H264; let another program convert it and use `camera: pipe:PATH`"}

@@ -90,6 +90,7 @@ func (s *v4l2Stream) open(options CameraOptions) (io.Closer, error) {
 		return nil, err
 	}
 	s.setRate(options.FrameRate)
+	s.controls = s.setImage(options.Image)
 	camera, err := s.wrap(options)
 	if err != nil {
 		return nil, err
@@ -182,6 +183,9 @@ func (s *v4l2Stream) String() string {
 	}
 	return text
 }
+
+// ControlProblem says which of the wishes for its pictures the camera can't fulfil, and why.
+func (s *v4l2Stream) ControlProblem() error { return s.controls }
 
 // FrameRate is the driver's rate in pictures per second, 0 if it doesn't say.
 func (s *v4l2Stream) FrameRate() float64 { return s.rate }

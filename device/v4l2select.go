@@ -21,6 +21,9 @@ type CameraOptions struct {
 	// BitRate (bit/s) and KeyFrameInterval (pictures) are set on cameras that
 	// encode H.264 themselves and let them be set. 0 leaves the camera's own.
 	BitRate, KeyFrameInterval int
+	// Image is how pictures are to be made. What the camera can't do is left out;
+	// ControlProblem says so.
+	Image []ImageControl
 }
 
 func (o CameraOptions) withDefaults() (CameraOptions, error) {

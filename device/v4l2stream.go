@@ -24,13 +24,14 @@ const (
 type v4l2Stream struct {
 	// Fixed after opening.
 	v4l2Device
-	format  v4l2PixFormat // as the driver set it
-	rate    float64       // pictures per second as the driver says; 0 if it doesn't
-	stall   time.Duration // no good picture for so long: ErrStalled
-	asked   bool          // for buffers, so that there is something to undo
-	buffers [][]byte
-	wait    *waiter
-	free    func() // what belongs to the camera besides the device; nil: nothing does
+	format   v4l2PixFormat // as the driver set it
+	rate     float64       // pictures per second as the driver says; 0 if it doesn't
+	stall    time.Duration // no good picture for so long: ErrStalled
+	asked    bool          // for buffers, so that there is something to undo
+	buffers  [][]byte
+	wait     *waiter
+	controls error  // which wishes for the picture could not be fulfilled
+	free     func() // what belongs to the camera besides the device; nil: nothing does
 
 	drops atomic.Uint64
 

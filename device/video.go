@@ -46,6 +46,7 @@ type Video struct {
 	keyWanted atomic.Bool
 	limit     atomic.Int64   // of the bit rate, bit/s; 0: none
 	chooser   encoderChooser // owned by the Stream that runs
+	warned    string         // of the camera's controls; owned by the Stream that runs
 	status    videoStatus
 	vp8       VP8
 }
@@ -138,6 +139,7 @@ func (v *Video) stream(ctx context.Context, sink func([]byte, bool, time.Time)) 
 		return unreadable
 	}
 	v.status.opened(camera)
+	v.warnOfControls(camera)
 	v.options.Logger.Info("camera opened", "camera", describe(camera))
 	for {
 		frame, err := read(ctx)
@@ -148,4 +150,21 @@ func (v *Video) stream(ctx context.Context, sink func([]byte, bool, time.Time)) 
 			return err
 		}
 	}
+}
+
+// warnOfControls says once what the camera can't do of what was asked for.
+func (v *Video) warnOfControls(camera io.Closer) {
+	c, ok := camera.(interface{ ControlProblem() error })
+	if !ok {
+		return
+	}
+	words := ""
+	if err := c.ControlProblem(); err != nil {
+		words = err.Error()
+	}
+	if words != "" && words != v.warned {
+		v.options.Logger.Warn("the camera can't make its pictures as configured; they come without that", "camera", describe(camera), "error", words)
+	}
+	v.warned = words
+	v.status.controls(words)
 }

@@ -23,6 +23,7 @@ type VideoState struct {
 	Frames        uint64  // units delivered since the camera was opened
 	Drops         uint64  // pictures that the camera lost or gave damaged or too late
 	Skipped       uint64  // pictures that the encoder left out to keep its bit rate
+	Controls      string  // which of the camera's controls can't be set as wished, and why; empty if all can
 	Error         string  // why the last Stream ended, empty if it was told to
 	// Progress grows with each unit delivered and each camera that could not be
 	// opened. A capture that hangs, or whose camera is there and gives nothing,
@@ -74,6 +75,12 @@ func (s *videoStatus) vp8(words string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.second = words
+}
+
+func (s *videoStatus) controls(words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current.Controls = words
 }
 
 func (s *videoStatus) sized(width, height int) {

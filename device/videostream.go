@@ -70,7 +70,7 @@ func (s *videoStream) handle(f Frame) error {
 	if err != nil {
 		return fmt.Errorf("camera %s: %w", describe(s.camera), err)
 	}
-	p = s.turn.apply(p)
+	p = s.turn.apply(p, f.Captured)
 	if h264 {
 		err = s.encode(p, f.Captured)
 	}

@@ -48,6 +48,7 @@ func (s *acmeSite) certified(name string) *x509.Certificate {
 // TestACME gets certificates over each of the program's own listeners alone, serves
 // them, and has them after a restart.
 func TestACME(t *testing.T) {
+	t.Parallel()
 	t.Run("HTTP", func(t *testing.T) { testACME(t, func(p *pebble.Pebble) { p.TLS = 1 }) }) // nobody is there
 	t.Run("TLS", func(t *testing.T) { testACME(t, func(p *pebble.Pebble) { p.HTTP = 1 }) })
 }

@@ -366,6 +366,7 @@ func (b *besieged) raw(t *testing.T, request string) string {
 // TestAttacks makes requests that must fail at the running program, each of which
 // somebody would make.
 func TestAttacks(t *testing.T) {
+	t.Parallel()
 	d := startClosed(t, "")
 	b := &besieged{closedDoor: d, owner: d.joined("owner"), member: d.joined("member")}
 	for _, a := range attacks {
@@ -385,6 +386,7 @@ func TestAttacks(t *testing.T) {
 
 // TestClaimAttacks guesses at a door that has no owner yet.
 func TestClaimAttacks(t *testing.T) {
+	t.Parallel()
 	d := startClosed(t, "")
 	words := d.invite()
 	for n := range 5 {
@@ -404,6 +406,7 @@ func TestClaimAttacks(t *testing.T) {
 // TestExpiredInvitation takes up an invitation that was made 16 minutes ago, as
 // its file says.
 func TestExpiredInvitation(t *testing.T) {
+	t.Parallel()
 	d := startClosed(t, "")
 	d.joined("owner")
 	words := d.invite()
@@ -425,6 +428,7 @@ func TestExpiredInvitation(t *testing.T) {
 // TestRevokeEndsACall has a phone removed while it is logged in: all that it has
 // ends within a second.
 func TestRevokeEndsItAll(t *testing.T) {
+	t.Parallel()
 	d := startClosed(t, "")
 	owner, member := d.joined("owner"), d.joined("member")
 	conn, reason := member.login("member", "")

@@ -246,6 +246,7 @@ func relays(t *testing.T, test func(t *testing.T, door *process, url string)) {
 }
 
 func TestBaseClientIsRung(t *testing.T) {
+	t.Parallel()
 	relays(t, func(t *testing.T, door *process, url string) {
 		anna := newBaseClient(t, url, "anna")
 		door.wait("anna to be here", func() bool {
@@ -263,6 +264,7 @@ func TestBaseClientIsRung(t *testing.T) {
 }
 
 func TestBaseClientCallsTheDoor(t *testing.T) {
+	t.Parallel()
 	relays(t, func(t *testing.T, door *process, url string) {
 		anna := newBaseClient(t, url, "anna")
 		anna.call("doorbell")
@@ -275,6 +277,7 @@ func TestBaseClientCallsTheDoor(t *testing.T) {
 // TestBaseClientsCloseIsNoticed closes the socket of a client in a call, and the
 // media with it: the door has to be free for the next.
 func TestBaseClientsCloseIsNoticed(t *testing.T) {
+	t.Parallel()
 	relays(t, func(t *testing.T, door *process, url string) {
 		anna := newBaseClient(t, url, "anna")
 		anna.call("doorbell")

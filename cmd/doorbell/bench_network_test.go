@@ -56,7 +56,7 @@ func benchNetwork(b *testing.B, t *table) {
 			ages := got.ages()
 			t.row(c.name, fmt.Sprintf("%.1f", got.rate()), fmt.Sprintf("%.0f ms", got.longest()),
 				fmt.Sprintf("%.0f ms, %.0f ms", ages.at(0.5), ages.at(0.95)),
-				fmt.Sprintf("%.0fk", float64(8*sent)/got.seconds/1000), fmt.Sprintf("%.1f %%", 100*(1-float64(passed)/float64(sent))),
+				fmt.Sprintf("%.0fk", float64(8*sent)/got.seconds/1000), fmt.Sprintf("%.1f %%", 100*max(0, 1-float64(passed)/float64(sent))),
 				fmt.Sprintf("%.0f %%", 100*got.understood()))
 			network.Loss.Store(0)
 			network.Jitter.Store(0)

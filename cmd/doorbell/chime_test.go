@@ -28,6 +28,7 @@ func (p *process) hearsAtDoor(what string, hertz float64) {
 // TestChime presses the button: the visitor hears the built-in chime, its second
 // note the longest, and one of the owner's.
 func TestChime(t *testing.T) {
+	t.Parallel()
 	door := start(t, simulated)
 	door.status()
 	door.do("press")

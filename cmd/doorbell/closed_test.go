@@ -262,6 +262,7 @@ func closes(t testing.TB, conn *websocket.Conn, within time.Duration) (code int,
 
 // TestConsole goes through what the console can do.
 func TestConsole(t *testing.T) {
+	t.Parallel()
 	file := t.TempDir() + "/words.txt"
 	d := startClosed(t, "access: {claim_file: "+file+"}\n")
 	if text, err := os.ReadFile(file); err != nil || !strings.Contains(string(text), "door.test") && !strings.Contains(string(text), "localhost") {

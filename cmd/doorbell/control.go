@@ -218,8 +218,8 @@ func readResponse(response *http.Response, into any) error {
 }
 
 func (e *environment) controlPath() (string, error) {
-	if e.cli.Control != "" {
-		return e.cli.Control, nil
+	if e.controlFlag != "" {
+		return e.controlFlag, nil
 	}
 	config, err := e.config()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"image"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -130,6 +131,7 @@ func (d *devices) openCamera(ctx context.Context) (io.Closer, error) {
 	}
 	camera, err := device.OpenCamera(ctx, c.Source, device.CameraOptions{
 		Format: format, Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate,
+		Image: imageOf(c),
 	})
 	if c.Source == nameAuto && errors.Is(err, device.ErrNotFound) && device.RpicamInstalled() {
 		return d.openRpicam("")
@@ -137,9 +139,24 @@ func (d *devices) openCamera(ctx context.Context) (io.Closer, error) {
 	return camera, err
 }
 
+// imageOf is how the camera is to make its pictures, in the order of the names.
+func imageOf(c configs.Camera) []device.ImageControl {
+	var wishes []device.ImageControl
+	for name, value := range c.Image.Wishes() {
+		if n, err := strconv.ParseFloat(value, 64); err == nil { // configs has seen to that
+			wishes = append(wishes, device.ImageControl{Name: name, Value: n})
+		}
+	}
+	slices.SortFunc(wishes, func(a, b device.ImageControl) int { return strings.Compare(a.Name, b.Name) })
+	return wishes
+}
+
 // transformOf is what is done to the camera's pictures.
 func transformOf(c configs.Camera) device.Transform {
 	t := device.Transform{Rotate: c.Rotate, Mirror: c.Mirror}
+	if c.Clock != nameNone {
+		t.Clock = device.Clock{Place: c.Clock, Format: c.ClockFormat}
+	}
 	for _, m := range c.Mask {
 		t.Masks = append(t.Masks, image.Rect(m.X, m.Y, m.X+m.Width, m.Y+m.Height))
 	}
@@ -157,6 +174,7 @@ func (d *devices) openRpicam(index string) (io.Closer, error) {
 	pictures := c.Format == "raw" || c.Format == nameAuto && (!transformOf(c).None() || c.Encoder == string(device.EncoderSoftware) || len(device.ListEncoders()) == 0)
 	return device.OpenRpicam(device.RpicamOptions{
 		Index: n, Width: c.Width, Height: c.Height, FrameRate: float64(c.FrameRate), BitRate: c.BitRate, Pictures: pictures,
+		Image: imageOf(c),
 	})
 }
 

@@ -83,6 +83,9 @@ func examineCamera(ctx context.Context, config configs.Config, running bool) fin
 			line = fmt.Sprintf("%s: %v", camera.Path, camera.Problem)
 		}
 		f.rest = append(f.rest, line)
+		if len(camera.Controls) > 0 {
+			f.rest = append(f.rest, "  camera.image: "+strings.Join(camera.Controls, ", "))
+		}
 	}
 	if source == nameNone {
 		f.detail = "none is configured"
@@ -118,6 +121,9 @@ func examineCamera(ctx context.Context, config configs.Config, running bool) fin
 			f.rest = append([]string{"VP8 for phones that take no H.264"}, f.rest...)
 		} else {
 			f.rest = append([]string{"no VP8 for phones that take no H.264: " + device.ErrNoPictures.Error()}, f.rest...)
+		}
+		if state.Controls != "" {
+			f.problem = errors.New(state.Controls)
 		}
 		if state.Path != "" {
 			f.rest = append([]string{state.Path}, f.rest...)

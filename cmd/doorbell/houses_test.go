@@ -149,6 +149,7 @@ func (r *resident) wants(here ...string) {
 // TestHouses has phones of two houses at the relay's own page: each sees and reaches
 // its own door and nobody else, under whatever name.
 func TestHouses(t *testing.T) {
+	t.Parallel()
 	s := newStreet(t)
 	anna := s.relay.joined("Anna", "--house", "A").logsIn("Anna")
 	anna.wants("front door")
@@ -205,6 +206,7 @@ func (d *closedDoor) id(name string) string {
 // TestHousesThroughTheDoor has a phone at its door's own page: the relay elsewhere takes
 // the door's word for it, and it is out when the door says so.
 func TestHousesThroughTheDoor(t *testing.T) {
+	t.Parallel()
 	s := newStreet(t)
 	anna := s.relay.joined("Anna", "--house", "A").logsIn("Anna")
 	dora := s.front.joined("Dora")
@@ -257,6 +259,7 @@ func lineOf(text, word string) string {
 // TestHousesKeys has doors with a key that the relay doesn't know, with another
 // door's name, and with the same key twice.
 func TestHousesKeys(t *testing.T) {
+	t.Parallel()
 	s := newStreet(t)
 	_, port, err := net.SplitHostPort(s.relay.plain)
 	if err != nil {
@@ -300,6 +303,7 @@ func TestHousesKeys(t *testing.T) {
 
 // TestHousesConsole asks the relay's console for what it can't do.
 func TestHousesConsole(t *testing.T) {
+	t.Parallel()
 	s := newStreet(t)
 	for _, wrong := range []struct {
 		args []string

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mdp/qrterminal/v3"
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"doorbell/access"
@@ -68,10 +69,15 @@ func isTerminal(w io.Writer) bool {
 }
 
 type inviteCommand struct {
-	Role  string `default:"auto" enum:"auto,owner,member,guest" help:"owner, member or guest. Default: owner for the first phone, else member."`
-	Until string `placeholder:"DATE" help:"Until when a guest may come in: 2006-01-02, or 2006-01-02T15:04."`
-	House string `placeholder:"HOUSE" help:"The household, on a relay that serves several."`
-	JSON  bool   `name:"json" help:"For programs."`
+	Role, Until, House string
+	JSON               bool
+}
+
+func (c *inviteCommand) flags(command *cobra.Command) {
+	flags := command.Flags()
+	flags.Var(choice{&c.Role, []string{"auto", "owner", "member", "guest"}}, "role", "the phone's `ROLE`: owner, member or guest; without, owner for the first phone, else member")
+	flags.StringVar(&c.Until, "until", "", "`DATE` until when a guest may come in: 2006-01-02, or 2006-01-02T15:04")
+	flags.StringVar(&c.House, "house", "", "the `HOUSEHOLD`, on a relay that serves several")
 }
 
 // Run invites a phone.
@@ -125,7 +131,7 @@ type listedPhone struct {
 }
 
 type phonesCommand struct {
-	JSON bool `name:"json" help:"For programs."`
+	JSON bool
 }
 
 // Run lists the phones that may come in.
@@ -162,9 +168,7 @@ func (c phonesCommand) Run(e *environment) error {
 	return table.Flush()
 }
 
-type revokeCommand struct {
-	Phone string `arg:"" help:"The phone's name (HOUSE/NAME on a relay that serves several) or id, as doorbell phones shows them."`
-}
+type revokeCommand struct{ Phone string }
 
 // Run removes a phone: what it has ends at once.
 func (c revokeCommand) Run(e *environment) error {

@@ -139,9 +139,16 @@ func startNaive(t testing.TB) *naive {
 // watch adds a phone, and waits until it has pictures.
 func (n *naive) watch() {
 	n.t.Helper()
+	engine := &webrtc.MediaEngine{}
+	n.check(engine.RegisterCodec(webrtc.RTPCodecParameters{
+		RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeH264, ClockRate: 90000, SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+		},
+		PayloadType: 125, // whatever is negotiated, mediadevices sends no other
+	}, webrtc.RTPCodecTypeVideo))
 	var settings webrtc.SettingEngine
 	settings.SetIncludeLoopbackCandidate(true)
-	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(settings)).NewPeerConnection(webrtc.Configuration{})
+	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings)).NewPeerConnection(webrtc.Configuration{})
 	n.check(err)
 	n.t.Cleanup(func() { _ = pc.GracefulClose() })
 	_, err = pc.AddTransceiverFromKind(webrtc.RTPCodecTypeVideo, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly})

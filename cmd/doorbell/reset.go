@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // kept are the files and folders in the state's folder that a factory reset
@@ -41,7 +43,11 @@ func erase(dir string) error {
 }
 
 type resetCommand struct {
-	Yes bool `help:"Don't ask."`
+	Yes bool
+}
+
+func (c *resetCommand) flags(command *cobra.Command) {
+	command.Flags().BoolVar(&c.Yes, "yes", false, "don't ask")
 }
 
 // Run erases owner, phones, invitations, visits, keys and certificates. The running

@@ -32,7 +32,7 @@ var owners = map[string]string{
 	"periph.io/x/conn/v3":              "doorbell/device",
 	"github.com/gorilla/websocket":     "doorbell/signaling",
 	"github.com/goccy/go-yaml":         "doorbell/configs",
-	"github.com/alecthomas/kong":       "doorbell/cmd/doorbell",
+	"github.com/spf13/cobra":           "doorbell/cmd/doorbell",
 	"github.com/caddyserver/certmagic": "doorbell/certs",
 	"github.com/mholt/acmez/v3":        "doorbell/certs",
 	"go.uber.org/zap":                  "doorbell/certs",

@@ -33,8 +33,8 @@ func (relayCommand) Run(e *environment) error {
 }
 
 func (e *environment) serve(config configs.Config, door bool) error {
-	if e.cli.Control != "" {
-		config.Control = e.cli.Control
+	if e.controlFlag != "" {
+		config.Control = e.controlFlag
 	}
 	p, err := newProgram(config, door, newLogger(config.Log, e.stderr))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 type statusCommand struct {
-	JSON bool `name:"json" help:"For programs."`
+	JSON bool
 }
 
 // Run shows what the running appliance does.

@@ -53,7 +53,7 @@ func (p *program) missed() func() []web.Visit {
 }
 
 type visitsCommand struct {
-	JSON bool `name:"json" help:"For programs."`
+	JSON bool
 }
 
 // Run lists the visits of the running appliance.

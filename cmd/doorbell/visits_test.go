@@ -8,6 +8,7 @@ import (
 // TestVisitsSurviveAPowerCut rings with nobody at home, cuts the power, and looks
 // into the book after the next start.
 func TestVisitsSurviveAPowerCut(t *testing.T) {
+	t.Parallel()
 	door := start(t, simulated+"ring: {timeout: 1s}\n")
 	door.status()
 	if out := door.do("visits"); !strings.Contains(out, "Nobody has rung") {

@@ -58,6 +58,12 @@ func run(ctx context.Context, args []string, wrong string, out io.Writer) error 
 		camera  = flags.Int("camera", 0, "")
 		_       = flags.Bool("nopreview", false, "")
 		_       = flags.Bool("flush", false, "")
+		_       = flags.Float64("brightness", 0, "")
+		_       = flags.Float64("contrast", 1, "")
+		_       = flags.Float64("saturation", 1, "")
+		_       = flags.Float64("ev", 0, "")
+		_       = flags.Duration("flicker-period", 0, "")
+		_       = flags.Int("shutter", 0, "")
 	)
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("ERROR: *** %w ***", err)

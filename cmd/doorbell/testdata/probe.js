@@ -112,38 +112,26 @@ window.probe = (() => {
     return found;
   }
 
-  /** Since when the beep is in the microphone's track; 0 before. */
-  let beeped = 0;
-  /** @type {() => void} */ let start = () => undefined;
+  /** @type {() => number} */ let beep = () => 0;
 
   /** speaks makes a microphone that hears beeps: its track is what the page gets when it asks for one. */
-  async function speaks() {
+  function speaks() {
     const context = new AudioContext();
     const gain = new GainNode(context, { gain: 0 });
     const tone = new OscillatorNode(context, { frequency: 700 });
     const end = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
     tone.connect(gain).connect(end);
     tone.start();
-    const [track] = end.stream.getAudioTracks();
     navigator.mediaDevices.getUserMedia = async () => {
       await context.resume();
-      return new MediaStream([track.clone()]);
+      return new MediaStream(end.stream.getAudioTracks().map((track) => track.clone()));
     };
-    start = () => {
-      beeped = 0;
-      gain.gain.setValueAtTime(0.5, context.currentTime);
-      gain.gain.setValueAtTime(0, context.currentTime + 0.3);
+    beep = () => {
+      const ahead = 0.1; // s
+      gain.gain.setValueAtTime(0.5, context.currentTime + ahead);
+      gain.gain.setValueAtTime(0, context.currentTime + ahead + 0.3);
+      return now() + 1000 * ahead;
     };
-    const reader = new MediaStreamTrackProcessor({ track: track.clone() }).readable.getReader();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      const samples = new Float32Array(value.numberOfFrames);
-      value.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
-      value.close();
-      const first = samples.findIndex((sample) => Math.abs(sample) > 0.01);
-      if (!beeped && first >= 0) beeped = now() - (1000 * (samples.length - first)) / value.sampleRate;
-    }
   }
 
   /** forget begins anew. */
@@ -152,9 +140,8 @@ window.probe = (() => {
   return {
     sees: () => { sees(); return true; },
     hears: () => { hears().catch((error) => console.error(`probe: ${error}`)); return true; },
-    speaks: () => { speaks().catch((error) => console.error(`probe: ${error}`)); return true; },
-    beep: () => { start(); return true; },
-    beeped: () => beeped,
+    speaks: () => { speaks(); return true; },
+    beep: () => beep(),
     forget, lags,
     pictures: () => pictures,
     pitches: () => pitches,
