@@ -283,6 +283,9 @@ func TestStandbyConnection(t *testing.T) {
 	anna.send(signaling.Message{Type: signaling.TypeLeave, Call: "s1", Reason: ReasonHangup})
 	waitFor(t, "the phone to be where it should", func() bool { s := status(t, d); return s.Visit == nil && len(s.Connections) == 0 })
 
+	if err := anna.pc.GracefulClose(); err != nil { // what it still reads would look like the next one's
+		t.Error(err)
+	}
 	anna.connect()
 	drain(anna.frames)
 	drain(anna.sounds)
