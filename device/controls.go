@@ -88,10 +88,7 @@ func (d *v4l2Device) setImageControl(w ImageControl) error {
 	if err != nil {
 		return err
 	}
-	if c.first[0] != 0 {
-		d.setControl(c.first[0], int(c.first[1]))
-	}
-	q := d.hasControl(c.id)
+	q := d.queryControl(c.id)
 	if q == nil {
 		return fmt.Errorf("%s has no such control: set it to auto; it has %s", d.path, cmp.Or(strings.Join(d.imageRanges(), ", "), "none of them"))
 	}
@@ -101,6 +98,9 @@ func (d *v4l2Device) setImageControl(w ImageControl) error {
 	}
 	if !known || c.values == nil && float64(value) != w.Value || value < q.Minimum || value > q.Maximum {
 		return fmt.Errorf("%s does not take %g: %s", d.path, w.Value, c.taken(q))
+	}
+	if c.first[0] != 0 {
+		d.setControl(c.first[0], int(c.first[1]))
 	}
 	control := v4l2Control{ID: c.id, Value: value}
 	if err := d.ioctl(vidiocSetCtrl, unsafe.Pointer(&control)); err != nil {
@@ -128,7 +128,7 @@ func (c imageControl) taken(q *v4l2QueryCtrl) string {
 func (d *v4l2Device) imageRanges() []string {
 	var found []string
 	for _, c := range imageControls() {
-		if q := d.hasControl(c.id); q != nil && c.values == nil {
+		if q := d.queryControl(c.id); q != nil && c.values == nil {
 			found = append(found, fmt.Sprintf("%s (%d to %d)", c.name, q.Minimum, q.Maximum))
 		} else if q != nil {
 			found = append(found, c.name)

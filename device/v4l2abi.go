@@ -181,7 +181,8 @@ const (
 	v4l2QuantizationDefault   = 0
 	v4l2QuantizationFullRange = 1
 
-	v4l2CtrlUnusable = 0x0001 | 0x0004 | 0x0010 // disabled, read only, inactive
+	v4l2CtrlUnusable = 0x0001 | 0x0004 // disabled, read only
+	v4l2CtrlInactive = 0x0010
 
 	v4l2CIDBrightness              = 0x00980900 // V4L2_CID_BRIGHTNESS
 	v4l2CIDContrast                = 0x00980901 // V4L2_CID_CONTRAST

@@ -95,6 +95,14 @@ func (c *H264Camera) configure(options CameraOptions) {
 }
 
 func (d *v4l2Device) hasControl(id uint32) *v4l2QueryCtrl {
+	if q := d.queryControl(id); q != nil && q.Flags&v4l2CtrlInactive == 0 {
+		return q
+	}
+	return nil
+}
+
+// queryControl also finds a control that another one overrides now.
+func (d *v4l2Device) queryControl(id uint32) *v4l2QueryCtrl {
 	q := v4l2QueryCtrl{ID: id}
 	if d.ioctl(vidiocQueryCtrl, unsafe.Pointer(&q)) != nil || q.Flags&v4l2CtrlUnusable != 0 {
 		return nil
