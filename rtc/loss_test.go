@@ -109,27 +109,21 @@ func TestLossWidensPlayout(t *testing.T) {
 type pausing struct{ ear }
 
 func (pausing) Stream(ctx context.Context, sink func([]byte, time.Duration, time.Time)) error {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for i := 0; ; i++ {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case now := <-ticker.C:
-			packet := []byte{0xf8, 0xff, 0xfe}
-			if i/20%2 == 1 {
-				packet = nil
-			}
-			sink(packet, 20*time.Millisecond, now)
+	begin := time.Now() // a sound card counts samples, however late they are read
+	return each(ctx, 20*time.Millisecond, func(i int, _ time.Time) error {
+		packet := []byte{0xf8, 0xff, 0xfe}
+		if i/20%2 == 1 {
+			packet = nil
 		}
-	}
+		sink(packet, 20*time.Millisecond, begin.Add(time.Duration(i)*20*time.Millisecond))
+		return nil
+	})
 }
 
 // What isn't sent is no loss: sequence numbers go on, timestamps count the silence, and
 // the marker is on the first packet after it.
 func TestSilenceIsNoLoss(t *testing.T) {
-	d, x := startDoor(t, Options{Video: &lens{}, Audio: pausing{}})
-	_ = d
+	_, x := startDoor(t, Options{Video: &lens{}, Audio: pausing{}})
 	anna := x.newPhone(t, "anna")
 	packets := make(chan *rtp.Packet, 100)
 	anna.packet = func(track *webrtc.TrackRemote, packet *rtp.Packet) {

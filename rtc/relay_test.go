@@ -50,26 +50,20 @@ func (e *elastic) rate() int {
 }
 
 func (e *elastic) Stream(ctx context.Context, sink func([]byte, bool, time.Time)) error {
-	ticker := time.NewTicker(time.Second / 30)
-	defer ticker.Stop()
-	for i := 0; ; i++ {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case now := <-ticker.C:
-			key := e.want.Swap(false) || i%150 == 0
-			size := e.rate() / 8 / 31
-			unit := []byte{0, 0, 0, 1, 0x41, 1, 2, 3}
-			if key {
-				unit = []byte{0, 0, 0, 1, 0x67, 1, 2, 0, 0, 0, 1, 0x68, 1, 2, 0, 0, 0, 1, 0x65}
-				size *= 6
-			}
-			for len(unit) < size {
-				unit = append(unit, byte(len(unit)|1))
-			}
-			sink(unit, key, now)
+	return each(ctx, time.Second/30, func(i int, now time.Time) error {
+		key := e.want.Swap(false) || i%150 == 0
+		size := e.rate() / 8 / 31
+		unit := []byte{0, 0, 0, 1, 0x41, 1, 2, 3}
+		if key {
+			unit = []byte{0, 0, 0, 1, 0x67, 1, 2, 0, 0, 0, 1, 0x68, 1, 2, 0, 0, 0, 1, 0x65}
+			size *= 6
 		}
-	}
+		for len(unit) < size {
+			unit = append(unit, byte(len(unit)|1))
+		}
+		sink(unit, key, now)
+		return nil
+	})
 }
 
 // The picture of all goes down to what the weakest phone's network carries, and comes back with it; a phone whose network

@@ -27,24 +27,18 @@ func (l *vp8Lens) Stream(ctx context.Context, sink func([]byte, bool, time.Time)
 	l.opens.Add(1)
 	l.runs.Add(1)
 	defer l.runs.Add(-1)
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for i := 0; ; i++ {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case now := <-ticker.C:
-			if l.broken.Load() {
-				return failure("no pictures")
-			}
-			// RFC 6386 section 9.1: the lowest bit is 0 in key frames.
-			frame := make([]byte, 3000)
-			if frame[0] = 0x11; i%10 == 0 {
-				frame[0] = 0x10
-			}
-			sink(frame, i%10 == 0, now)
+	return each(ctx, 5*time.Millisecond, func(i int, now time.Time) error {
+		if l.broken.Load() {
+			return failure("no pictures")
 		}
-	}
+		// RFC 6386 section 9.1: the lowest bit is 0 in key frames.
+		frame := make([]byte, 3000)
+		if frame[0] = 0x11; i%10 == 0 {
+			frame[0] = 0x10
+		}
+		sink(frame, i%10 == 0, now)
+		return nil
+	})
 }
 
 // vp8Phone is a phone that takes nothing but VP8.
