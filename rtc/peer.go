@@ -221,6 +221,7 @@ func (p *peer) answer(offer webrtc.SessionDescription, exchange string) error {
 			return err
 		}
 	}
+	p.post(peerHolds{p}) // where ICE begins anew, candidates come from here on
 	if err := p.setRemote(offer); err != nil {
 		return err
 	}
