@@ -39,8 +39,12 @@ type Show struct{ Peer PeerID }
 // Renegotiate applies a further offer to a connection that stands.
 type Renegotiate struct{ Peer PeerID }
 
-// Refuse turns an offer away.
-type Refuse struct{ Name, Call, Reason string }
+// Refuse turns an offer away. Standby: it was of a connection to be kept ready, which
+// nobody misses.
+type Refuse struct {
+	Name, Call, Reason string
+	Standby            bool
+}
 
 // Talk lets what the phone says reach the loudspeaker, or not.
 type Talk struct {

@@ -29,7 +29,11 @@ func (d *Door) do(command Command) {
 			d.answer(p)
 		}
 	case Refuse:
-		d.log.Warn("turned a phone away", "phone", c.Name, "reason", c.Reason)
+		level := slog.LevelWarn
+		if c.Standby {
+			level = slog.LevelDebug
+		}
+		d.log.Log(d.ctx, level, "turned a phone away", "phone", c.Name, "reason", c.Reason, "standby", c.Standby)
 		_ = d.send(signaling.Message{Type: signaling.TypeLeave, Name: c.Name, Call: c.Call, Reason: c.Reason})
 	case Talk:
 		if p := d.peers[c.Peer]; p != nil {

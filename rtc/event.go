@@ -128,7 +128,7 @@ func (e Offered) apply(c *Call) []Command {
 		}
 	}
 	if c.full() {
-		return append(commands, Refuse{Name: e.Name, Call: e.Call, Reason: ReasonBusy})
+		return append(commands, e.refuse(ReasonBusy))
 	}
 	l := c.add(e.Name, e.Call, viewing)
 	commands = append(commands, Answer{Peer: l.id, Name: e.Name, Call: e.Call}, Talk{Peer: l.id, On: true})
@@ -136,6 +136,10 @@ func (e Offered) apply(c *Call) []Command {
 		commands = append(commands, c.ring(e.Name)...)
 	}
 	return commands
+}
+
+func (e Offered) refuse(reason string) Command {
+	return Refuse{Name: e.Name, Call: e.Call, Reason: reason, Standby: e.Standby}
 }
 
 // supersede closes a link because its phone has made an offer of its own.

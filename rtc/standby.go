@@ -19,11 +19,14 @@ func (c *Call) keep(old *link, e Offered) []Command {
 		case l.role == standby:
 			commands = append(commands, c.drop(l, "", ""))
 		default:
-			return append(commands, Refuse{Name: e.Name, Call: e.Call, Reason: ReasonBusy})
+			return append(commands, e.refuse(ReasonBusy))
 		}
 	}
-	if c.solo || c.options.NoStandby || c.count(true) >= c.options.MaxPeers {
-		return append(commands, Refuse{Name: e.Name, Call: e.Call, Reason: ReasonBusy})
+	switch {
+	case c.solo || c.options.NoStandby:
+		return append(commands, e.refuse(ReasonDeclined))
+	case c.count(true) >= c.options.MaxPeers:
+		return append(commands, e.refuse(ReasonBusy))
 	}
 	l := c.add(e.Name, e.Call, standby)
 	return append(commands, Answer{Peer: l.id, Name: l.name, Call: l.call, Standby: true})

@@ -115,12 +115,12 @@ func TestStandby(t *testing.T) {
 		}, {
 			name:   "a base relay takes one connection at a time",
 			script: []string{"solo", "offer bert s2 standby"},
-			want:   []string{"refuse bert busy"},
+			want:   []string{"refuse bert declined"},
 		}, {
 			name:    "the owner wants none",
 			options: CallOptions{NoStandby: true},
 			script:  []string{"offer anna s2 standby"},
-			want:    []string{"refuse anna busy"},
+			want:    []string{"refuse anna declined"},
 		},
 	}
 	for _, tt := range tests {

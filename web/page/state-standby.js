@@ -49,6 +49,7 @@ export function readyHeard(t, message, at) {
   if (!one) return false;
   if (message.type === 'answer' && message.answer) answered(t, one, message);
   else if (message.type === 'candidate' && message.candidate) t.do({ do: 'candidate', id: one.id, candidate: message.candidate });
+  else if (message.type === 'leave' && message.reason === 'declined') without(t, one);
   else if (message.type === 'leave') lost(t, one);
   else if (message.type === 'press' && message.ring) {
     take(t, one, 'ringing', at);
@@ -129,8 +130,8 @@ function of(state, door) {
  */
 function answered(t, one, message) {
   if (!message.standby) { // it doesn't know what that is, and shows its picture
-    t.set({ cold: [...t.state.cold, one.peer] });
-    end(t, one, 'hangup');
+    tell(t, one, 'hangup');
+    without(t, one);
     return;
   }
   change(t, one, { answered: true });
@@ -180,6 +181,16 @@ function end(t, one, reason) {
 function tell(t, one, reason) {
   const here = t.state.peers?.some(({ name }) => name === one.peer);
   if (t.online && here) t.do({ do: 'send', message: { type: 'leave', name: one.peer, call: one.id, reason } });
+}
+
+/**
+ * without does without any to that door.
+ * @param {Turn} t
+ * @param {Standby} one
+ */
+function without(t, one) {
+  t.set({ cold: [...t.state.cold, one.peer] });
+  forget(t, one);
 }
 
 /**

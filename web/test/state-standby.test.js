@@ -148,6 +148,13 @@ test('a door that does not know it is left at once, and for good', () => {
   assert.deepEqual(d.state.standby, []);
 });
 
+test('a door that keeps none is not asked again', () => {
+  const d = made();
+  assert.deepEqual(sent(d.hear({ type: 'leave', name: 'doorbell', call: 's1', reason: 'declined' })), []);
+  d.post({ type: 'timer', timer: 'standby', id: '', fresh: 's2' });
+  assert.deepEqual(d.state.standby, []);
+});
+
 test('refused or lost, it is tried again after a while', () => {
   for (const lose of [
     (d) => d.hear({ type: 'leave', name: 'doorbell', call: 's1', reason: 'busy' }),
