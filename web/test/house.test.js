@@ -1,12 +1,12 @@
 // The phones of the house: what is asked over HTTP, what the state makes of it, and the loop between.
 
 import assert from 'node:assert/strict';
-import { beforeEach, mock, test } from 'node:test';
+import { beforeEach, test } from 'node:test';
 
 import { House, Refusal } from '../page/house.js';
 import { dayOf, endOfDay, initial, pause, step } from '../page/phones-state.js';
 import { Phones } from '../page/phones.js';
-import { settle } from './support.js';
+import { freshClock, settle, tick } from './support.js';
 
 const now = 1_700_000_000_000;
 const day = 86_400_000;
@@ -16,8 +16,7 @@ const ipad = { id: '2', name: 'iPad', role: 'member', until: 0, joined: 1, seen:
 const invitation = { id: 'i1', role: 'guest', until: now + day, expires: now + 900_000, words: 'a b c d', link: 'https://x/join#a-b-c-d', qr: 'data:image/svg+xml;base64,' };
 
 beforeEach(() => {
-  mock.timers.reset();
-  mock.timers.enable({ apis: ['setTimeout', 'Date'], now });
+  freshClock(now);
 });
 
 /** house answers requests from a table of [status, body], and keeps them. */
@@ -168,12 +167,12 @@ test('the loop looks again while it is shown and seen', async () => {
   assert.deepEqual(made.phones.state.phones, [own]);
   for (const [seen, loads] of [[true, 2], [false, 2], [true, 3]]) {
     made.seen = seen;
-    mock.timers.tick(10_000);
+    tick(10_000);
     await settle();
     assert.equal(made.loads(), loads);
   }
   made.phones.post({ type: 'close' });
-  mock.timers.tick(60_000);
+  tick(60_000);
   await settle();
   assert.equal(made.loads(), 3);
 });
@@ -205,11 +204,11 @@ test('the session has ended, or the house is away', async () => {
   await settle();
   assert.equal(made.phones.state.error, 'offline');
   made.answers['GET phones.json'] = [200, { phones: [own], invitations: [] }];
-  mock.timers.tick(10_000);
+  tick(10_000);
   await settle();
   assert.equal(made.phones.state.error, '');
   made.answers['GET phones.json'] = [401, { error: 'no-session' }];
-  mock.timers.tick(10_000);
+  tick(10_000);
   await settle();
   assert.equal(made.out, 1);
 });

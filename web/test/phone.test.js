@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { answer, FakePeerConnection, FakeSocket, FakeStream, FakeTrack, offer, ring, settle } from './support.js';
+import { answer, FakePeerConnection, FakeSocket, FakeStream, FakeTrack, freshClock, offer, ring, settle, tick } from './support.js';
 
 let granted;
 globalThis.window = { isSecureContext: true };
@@ -59,8 +59,7 @@ function home(memory) {
 const sent = () => FakeSocket.last.sent.map(({ type, call, preview, reason }) => [type, call, preview ?? reason].filter((x) => x !== undefined));
 
 beforeEach(() => {
-  mock.timers.reset();
-  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_700_000_000_000 });
+  freshClock(1_700_000_000_000);
   FakeSocket.made = [];
   FakePeerConnection.made = [];
   granted = { audio: new FakeTrack('audio'), video: new FakeTrack('video') };
@@ -160,10 +159,10 @@ test('connection lost: restart at once, afresh after 5 s, given up after 30', as
   await settle();
   assert.equal(sent().filter(([type]) => type === 'offer').length, 2);
   assert.equal(FakePeerConnection.made.length, 1);
-  mock.timers.tick(5000);
+  tick(5000);
   await settle();
   assert.equal(FakePeerConnection.made.length, 2);
-  mock.timers.tick(25_000);
+  tick(25_000);
   assert.equal(phone.state.call, null);
   assert.equal(phone.state.notice.key, 'end.lost');
   assert.deepEqual(sent().at(-1), ['leave', id, 'failed']);
@@ -190,9 +189,9 @@ test('the page is reloaded in a call: the call is taken up under its id, but not
   FakePeerConnection.last.become('connected');
   phone.post({ type: 'accept' });
   await settle();
-  mock.timers.tick(60_000);
+  tick(60_000);
   phone.leave();
-  mock.timers.tick(20_000);
+  tick(20_000);
   const second = home(memory);
   await settle();
   assert.deepEqual(sent(), [['offer', 'r1'], ['candidate', 'r1']]);
@@ -200,7 +199,7 @@ test('the page is reloaded in a call: the call is taken up under its id, but not
   await settle();
   assert.equal(second.phone.state.call.mic, 'on');
   second.phone.leave();
-  mock.timers.tick(31_000);
+  tick(31_000);
   assert.equal(home(memory).phone.state.call, null);
 });
 
@@ -256,7 +255,7 @@ test('revoked in a call: it ends, microphone and all, and the page stays away', 
   assert.equal(screen(phone.state), 'revoked');
   assert.equal(phone.state.call, null);
   assert.equal(FakePeerConnection.last.closed && granted.audio.stopped, true);
-  mock.timers.tick(60_000);
+  tick(60_000);
   phone.wake();
   assert.equal(FakeSocket.made.length, 1);
 });
@@ -279,16 +278,16 @@ test('not let in again: the page asks the house whether its session has ended, a
   });
   FakeSocket.last.open().frame(welcome);
   FakeSocket.last.drop(1006);
-  mock.timers.tick(10_000);
+  tick(10_000);
   FakeSocket.last.drop(1006);
   await settle();
   assert.deepEqual([asked, screen(phone.state), phone.state.connection], [1, 'home', 'offline']);
   ended = true;
-  mock.timers.tick(10_000);
+  tick(10_000);
   FakeSocket.last.drop(1006);
   await settle();
   assert.equal(screen(phone.state), 'revoked');
   const { length } = FakeSocket.made;
-  mock.timers.tick(60_000);
+  tick(60_000);
   assert.equal(FakeSocket.made.length, length);
 });

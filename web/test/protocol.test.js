@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { beforeEach, mock, test } from 'node:test';
+import { beforeEach, test } from 'node:test';
 
 import { closeReplaced, closeRevoked, Signaling } from '../page/protocol.js';
-import { FakeSocket } from './support.js';
+import { FakeSocket, freshClock, tick } from './support.js';
 
 /** make returns a signaling that waits the longest time its back-off allows, and what it told. */
 function make({ session } = {}) {
@@ -23,8 +23,7 @@ function online(reply = { type: 'login', success: true, here: [] }) {
 }
 
 beforeEach(() => {
-  mock.timers.reset();
-  mock.timers.enable({ apis: ['setTimeout'] });
+  freshClock();
   FakeSocket.made = [];
 });
 
@@ -50,9 +49,9 @@ test('reconnects for ever with growing patience, and at once when the phone wake
   FakeSocket.last.drop(1006);
   for (const wait of waits) {
     const count = FakeSocket.made.length;
-    mock.timers.tick(wait - 1);
+    tick(wait - 1);
     assert.equal(FakeSocket.made.length, count, `before ${wait} ms`);
-    mock.timers.tick(1);
+    tick(1);
     assert.equal(FakeSocket.made.length, count + 1, `after ${wait} ms`);
     FakeSocket.last.drop(1006);
   }
@@ -61,7 +60,7 @@ test('reconnects for ever with growing patience, and at once when the phone wake
   signaling.nudge();
   assert.equal(FakeSocket.made.length, count + 1);
   FakeSocket.last.open().frame({ type: 'login', success: true });
-  mock.timers.tick(60_000);
+  tick(60_000);
   assert.equal(FakeSocket.made.length, count + 1, 'and not a second time');
 });
 
@@ -69,7 +68,7 @@ test('after a success the patience begins anew', () => {
   online();
   for (let i = 0; i < 4; i++) {
     FakeSocket.last.drop();
-    mock.timers.tick(500);
+    tick(500);
     FakeSocket.last.open().frame({ type: 'login', success: true });
   }
   assert.equal(FakeSocket.made.length, 5);
@@ -79,9 +78,9 @@ test('a relay that never answers is left', () => {
   const { signaling } = make();
   signaling.login('Kitchen', 'secret');
   const first = FakeSocket.last.open();
-  mock.timers.tick(10_000);
+  tick(10_000);
   assert.equal(first.closed, 1000);
-  mock.timers.tick(500);
+  tick(500);
   assert.equal(FakeSocket.made.length, 2);
   first.frame({ type: 'login', success: true });
   assert.equal(signaling.online, false, 'what it says now is too late');
@@ -92,13 +91,13 @@ test('waking up, a connection that looks alive is tried', () => {
   const socket = FakeSocket.last;
   signaling.nudge();
   assert.deepEqual(socket.sent.at(-1), { type: 'ping' });
-  mock.timers.tick(2_999);
+  tick(2_999);
   socket.frame({ type: 'error', message: 'Command not found: ping' });
-  mock.timers.tick(60_000);
+  tick(60_000);
   assert.equal(socket.closed, undefined, 'any frame is a sign of life');
   told.length = 0;
   signaling.nudge();
-  mock.timers.tick(3_000);
+  tick(3_000);
   assert.equal(socket.closed, 1000);
   assert.deepEqual(told, [['down']]);
 });
@@ -106,7 +105,7 @@ test('waking up, a connection that looks alive is tried', () => {
 test('replaced: stays away until told to use it here', () => {
   const { signaling, kinds } = online();
   FakeSocket.last.drop(closeReplaced);
-  mock.timers.tick(60_000);
+  tick(60_000);
   signaling.nudge();
   assert.deepEqual(kinds(), ['replaced']);
   assert.equal(FakeSocket.made.length, 1);
@@ -128,7 +127,7 @@ for (const { reply, known, retrying } of refusals) {
     FakeSocket.last.open().frame({ type: 'login', success: false, ...reply });
     assert.deepEqual(told, [['refused', reply.reason ?? 'taken', reply.message ?? '', retrying]]);
     assert.equal(FakeSocket.last.closed, 1000);
-    mock.timers.tick(10_000);
+    tick(10_000);
     assert.equal(FakeSocket.made.length, retrying ? 2 : 1);
   });
 }
@@ -139,7 +138,7 @@ test('a page that was left is not here, until it is shown again', () => {
   signaling.suspend();
   assert.ok(socket.closed);
   assert.deepEqual(kinds(), ['down']);
-  mock.timers.tick(60_000);
+  tick(60_000);
   assert.equal(FakeSocket.last, socket, 'it does not reconnect by itself');
   signaling.nudge();
   assert.notEqual(FakeSocket.last, socket);
@@ -151,7 +150,7 @@ test('logout closes and stays away; another login leaves the first', () => {
   signaling.login('Attic', 'secret');
   assert.equal(first.closed, 1000);
   signaling.logout();
-  mock.timers.tick(60_000);
+  tick(60_000);
   assert.equal(FakeSocket.made.length, 2);
   assert.deepEqual(told, []);
 });
@@ -164,7 +163,7 @@ test('an address that the browser refuses is tried again, not thrown', () => {
   }
   const signaling = new Signaling({ url: 'x', listener: {}, WebSocket: Refusing, random: () => 1 });
   signaling.login('Kitchen', 'secret');
-  mock.timers.tick(20_000);
+  tick(20_000);
   signaling.logout();
 });
 
@@ -176,7 +175,7 @@ test('the right has ended: no reconnect, with a session or without', () => {
     told.length = 0;
     const count = FakeSocket.made.length;
     FakeSocket.last.drop(closeRevoked);
-    mock.timers.tick(60_000);
+    tick(60_000);
     signaling.nudge();
     assert.deepEqual(told, [['revoked']]);
     assert.equal(FakeSocket.made.length, count);
@@ -189,10 +188,10 @@ test('with a session: no credential; "denied" means that it has ended, any other
   assert.deepEqual(FakeSocket.last.open().sent, [{ type: 'login', name: 'Kitchen', kind: 'phone', presence: true }]);
   FakeSocket.last.frame({ type: 'login', success: false, reason: 'taken', message: 'still there' });
   assert.deepEqual(told, [['refused', 'taken', 'still there', true]]);
-  mock.timers.tick(500);
+  tick(500);
   assert.equal(FakeSocket.made.length, 2);
   FakeSocket.last.open().frame({ type: 'login', success: false, reason: 'denied' });
-  mock.timers.tick(60_000);
+  tick(60_000);
   assert.deepEqual(kinds(), ['refused', 'revoked']);
   assert.equal(FakeSocket.made.length, 2);
 });
@@ -201,7 +200,7 @@ test('a socket that was never let in is told as failed each time', () => {
   const { signaling, kinds } = make({ session: true });
   signaling.login('Kitchen', undefined, true);
   FakeSocket.last.drop(1006);
-  mock.timers.tick(500);
+  tick(500);
   FakeSocket.last.drop(1006);
   assert.deepEqual(kinds(), ['failed', 'failed']);
 });

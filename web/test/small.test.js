@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { Backoff } from '../page/backoff.js';
 import { newCallId, newCredential } from '../page/ids.js';
 import { Store } from '../page/store.js';
+import './support.js'; // crypto, in Node 18
 
 test('back-off: anything from 0 up to a ceiling that grows to 10 s', () => {
   const longest = new Backoff(() => 0.999999);

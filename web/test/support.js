@@ -1,7 +1,25 @@
 // What the tests share: a phone's state driven by events, and stand-ins for the browser's WebSocket and RTCPeerConnection that
 // only record what is done with them and let the test say what happens.
 
+import { webcrypto } from 'node:crypto';
+
+import { install } from '@sinonjs/fake-timers';
+
 import { initial, step } from '../page/state.js';
+
+globalThis.crypto ??= webcrypto; // Node 18, which is Debian 12's, has it under this name only
+
+/** @type {import('@sinonjs/fake-timers').InstalledClock | undefined} */
+let clock;
+
+/** freshClock lets time stand still at that many ms since 1970. Node 18's own can't mock Date. */
+export function freshClock(now = 0) {
+  clock?.uninstall();
+  clock = install({ now, toFake: ['setTimeout', 'clearTimeout', 'Date'] });
+}
+
+/** tick moves the clock on. */
+export const tick = (ms) => clock.tick(ms);
 
 /** Driver feeds events to the state and keeps the effects. */
 export class Driver {

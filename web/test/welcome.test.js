@@ -1,11 +1,11 @@
 // The welcome page: which system it is, and when it goes on by itself.
 
 import assert from 'node:assert/strict';
-import { beforeEach, mock, test } from 'node:test';
+import { beforeEach, test } from 'node:test';
 
 import { another, detect, elsewhere, propose } from '../page/system.js';
 import { askTrust, destination, firstTrusted, TrustWatch } from '../page/trust.js';
-import { settle } from './support.js';
+import { freshClock, settle, tick } from './support.js';
 
 const webkit = 'AppleWebKit/605.1.15 (KHTML, like Gecko)';
 const blink = 'AppleWebKit/537.36 (KHTML, like Gecko)';
@@ -49,8 +49,7 @@ test('another name beside one that is taken', () => {
 });
 
 beforeEach(() => {
-  mock.timers.reset();
-  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_700_000_000_000 });
+  freshClock(1_700_000_000_000);
 });
 
 const sites = ['https://doorbell.local', 'https://192.168.1.20'];
@@ -79,7 +78,7 @@ test('a name that nobody knows does not keep the address waiting for ever', asyn
   const { request, waiting } = network();
   const found = firstTrusted(sites, request);
   waiting[1].ok();
-  mock.timers.tick(4_000);
+  tick(4_000);
   assert.equal(await found, sites[1]);
 });
 
@@ -120,14 +119,14 @@ test('it tries every few seconds until the device trusts, and then no more', asy
   made.watch.look();
   await settle();
   assert.equal(made.asked, 1, 'one try at a time');
-  mock.timers.tick(3_000);
+  tick(3_000);
   await settle();
   trusted = true;
-  mock.timers.tick(3_000);
+  tick(3_000);
   await settle();
   assert.deepEqual(made.told, ['', '', sites[0]]);
   made.watch.look();
-  mock.timers.tick(60_000);
+  tick(60_000);
   await settle();
   assert.equal(made.asked, 3);
 });
@@ -137,21 +136,21 @@ test('nobody looks, or nothing happened for long: it rests until somebody comes 
   const made = watch(() => false, () => seen);
   made.watch.look();
   await settle();
-  mock.timers.tick(60_000);
+  tick(60_000);
   await settle();
   assert.equal(made.asked, 1);
   seen = true;
   made.watch.look();
   for (let i = 0; i < 400; i++) {
     await settle();
-    mock.timers.tick(3_000);
+    tick(3_000);
   }
   assert.equal(made.asked, 1 + 900 / 3 + 1, 'a quarter of an hour');
   made.watch.look();
   await settle();
   made.watch.end();
   const { asked } = made;
-  mock.timers.tick(60_000);
+  tick(60_000);
   await settle();
   assert.equal(made.asked, asked);
 });
