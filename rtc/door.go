@@ -111,34 +111,16 @@ const (
 
 func (d *Door) setUpFeeds() {
 	d.setUpPictures()
-	if d.options.Audio != nil {
-		d.devices[microphone] = DeviceIdle
-		d.feeds = append(d.feeds, newFeed(microphone, d.log, d.deviceNotifier(microphone), func() {}, d.runAudio))
-	}
 	d.audio = newAudioFanout()
+	if d.options.Audio != nil {
+		s := &sound{source: d.options.Audio, fanout: d.audio, epoch: time.Now()}
+		d.devices[microphone] = DeviceIdle
+		d.feeds = append(d.feeds, newFeed(microphone, d.log, d.deviceNotifier(microphone), func() {}, s.stream))
+	}
 }
 
 func (d *Door) deviceNotifier(name string) func(DeviceState) {
 	return func(state DeviceState) { d.mail.put(deviceChanged{name, state}) }
-}
-
-func (d *Door) runAudio(ctx context.Context, delivered func()) error {
-	epoch := time.Now()
-	var next time.Duration // since epoch, of the packet to come
-	begins := true
-	return d.options.Audio.Stream(ctx, func(packet []byte, duration time.Duration, captured time.Time) {
-		delivered()
-		// Opus timestamps count samples (RFC 7587 section 4.1); only a real gap in
-		// the capture moves them on. They count through silence that isn't sent.
-		if at := captured.Sub(epoch); at-next > 4*duration {
-			next = at
-		}
-		if len(packet) > 0 {
-			d.audio.write(packet, false, moment{uint32(next * audioClock / time.Second), captured, begins})
-		}
-		begins = len(packet) == 0
-		next += duration
-	})
 }
 
 // Run is the door, until ctx ends: then every phone is told, and all that was

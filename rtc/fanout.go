@@ -41,6 +41,13 @@ type moment struct {
 	begins    bool // sound begins again after a silence in which nothing was sent
 }
 
+// ticks counts a time in a codec's clock of so many Hz, modulo 2^32 as RTP does. (The
+// product of nanoseconds and the clock would outgrow an int64 after 28 hours.)
+func ticks(since time.Duration, clock int64) uint32 {
+	seconds, rest := int64(since/time.Second), int64(since%time.Second)
+	return uint32(seconds*clock + rest*clock/int64(time.Second))
+}
+
 func newFanout(kind webrtc.RTPCodecType, codec string, payloader rtp.Payloader, wantKey func()) *fanout {
 	return &fanout{
 		kind:      kind,

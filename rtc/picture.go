@@ -11,6 +11,7 @@ import (
 type picture struct {
 	// Fixed after New.
 	source VideoSource // nil: there is none
+	epoch  time.Time   // that timestamps count from
 	fanout *fanout
 	keys   *keyRequests
 	feed   *feed // nil: there is no source
@@ -23,8 +24,8 @@ type picture struct {
 // take that. The second is made of the first one's pictures, while it is wanted.
 func (d *Door) setUpPictures() {
 	nothing := func() {}
-	h264 := &picture{source: d.options.Video, keys: newKeyRequests(nothing)}
-	vp8 := &picture{source: d.options.VP8, keys: newKeyRequests(nothing)}
+	h264 := &picture{source: d.options.Video, epoch: time.Now(), keys: newKeyRequests(nothing)}
+	vp8 := &picture{source: d.options.VP8, epoch: time.Now(), keys: newKeyRequests(nothing)}
 	d.h264, d.vp8 = h264, vp8
 	if h264.source != nil {
 		d.devices[camera] = DeviceIdle
@@ -40,13 +41,13 @@ func (d *Door) setUpPictures() {
 	h264.fanout, vp8.fanout = newH264Fanout(h264.keys.want), newVP8Fanout(vp8.keys.want)
 }
 
-// stream streams the source into the fan-out. Timestamps count from the capture of
-// each picture.
+// stream streams the source into the fan-out. Timestamps tell the capture of each
+// picture, and go on when a camera has been away: a browser holds back pictures that
+// seem to be older than the last.
 func (p *picture) stream(ctx context.Context, delivered func()) error {
-	epoch := time.Now()
 	return p.source.Stream(ctx, func(frame []byte, key bool, captured time.Time) {
 		delivered()
-		p.fanout.write(frame, key, moment{timestamp: uint32(captured.Sub(epoch) * videoClock / time.Second), captured: captured})
+		p.fanout.write(frame, key, moment{timestamp: ticks(captured.Sub(p.epoch), videoClock), captured: captured})
 	})
 }
 
