@@ -219,10 +219,10 @@ func BenchmarkClean20ms(b *testing.B) {
 	}
 	defer c.free()
 	now, pcm := time.Now(), make([]int16, FrameSamples)
-	for i := 0; b.Loop(); i++ {
+	laps(b, nil, func(i int) {
 		block := far[i%190*FrameSamples:][:FrameSamples]
 		reference.Played(block)
 		copy(pcm, block)
 		c.clean(pcm, now.Add(time.Duration(i)*FrameDuration))
-	}
+	})
 }

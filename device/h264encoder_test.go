@@ -2,6 +2,7 @@ package device
 
 import (
 	"errors"
+	"fmt"
 	"image"
 	"math"
 	"math/rand/v2"
@@ -198,16 +199,17 @@ func TestFittedBitRate(t *testing.T) {
 	}
 }
 
-func BenchmarkEncode720p(b *testing.B) {
-	e := testEncoder(b, encoderSettings{width: 1280, height: 720, rate: 30})
-	pictures := make([]*image.YCbCr, 8)
-	for i := range pictures {
-		pictures[i] = newScene(1280, 720).next(i)
-	}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		if _, _, err := e.encodeOne(pictures[i%8], false); err != nil {
-			b.Fatal(err)
-		}
+func BenchmarkEncodeH264(b *testing.B) {
+	for _, size := range []image.Point{{1280, 720}, {640, 360}} {
+		b.Run(fmt.Sprintf("%dx%d", size.X, size.Y), func(b *testing.B) {
+			e := testEncoder(b, encoderSettings{width: size.X, height: size.Y, rate: 30})
+			pictures := newScene(size.X, size.Y)
+			var p *image.YCbCr
+			laps(b, func(i int) { p = pictures.next(i) }, func(int) {
+				if _, _, err := e.encodeOne(p, false); err != nil {
+					b.Fatal(err)
+				}
+			})
+		})
 	}
 }

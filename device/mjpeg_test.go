@@ -215,23 +215,21 @@ func BenchmarkMJPEG720p(b *testing.B) {
 	data := subsampled(b, 1280, 720, image.YCbCrSubsampleRatio422) // as webcams have it
 	d, p := newDecoder(b, 1280, 720), newPicture(1280, 720)
 	b.Run("libjpeg-turbo", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
+		laps(b, nil, func(int) {
 			if err := d.decode(p, data); err != nil {
 				b.Fatal(err)
 			}
-		}
+		})
 	})
 	b.Run("image-jpeg", func(b *testing.B) { // what it replaced
-		b.ReportAllocs()
 		limited := newToLimited()
-		for b.Loop() {
+		laps(b, nil, func(int) {
 			decoded, err := jpeg.Decode(bytes.NewReader(data))
 			if err != nil {
 				b.Fatal(err)
 			}
 			to420(p, decoded.(*image.YCbCr))
 			limited.apply(p)
-		}
+		})
 	})
 }

@@ -80,12 +80,11 @@ func BenchmarkOpusEncode(b *testing.B) {
 		b.Fatal(err)
 	}
 	pcm := tone(660, 0.3, 0, FrameSamples)
-	b.ReportAllocs()
-	for b.Loop() {
+	laps(b, nil, func(int) {
 		if _, err := encoder.encode(pcm); err != nil {
 			b.Fatal(err)
 		}
-	}
+	})
 }
 
 func BenchmarkOpusDecode(b *testing.B) {
@@ -94,10 +93,9 @@ func BenchmarkOpusDecode(b *testing.B) {
 		b.Fatal(err)
 	}
 	packets := tonePackets(660, 0.3, 50)
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
+	laps(b, nil, func(i int) {
 		if _, err := decoder.decode(packets[i%len(packets)]); err != nil {
 			b.Fatal(err)
 		}
-	}
+	})
 }

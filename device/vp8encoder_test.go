@@ -2,6 +2,7 @@ package device
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	"testing"
 	"time"
@@ -110,19 +111,16 @@ func TestVP8EncoderRefuses(t *testing.T) {
 
 func BenchmarkEncodeVP8(b *testing.B) {
 	for _, size := range []image.Point{{640, 360}, {640, 480}} {
-		b.Run(size.String(), func(b *testing.B) {
-			e := testVP8Encoder(b, encoderSettings{width: size.X, height: size.Y, rate: 15, bitRate: vp8BitRate(size)})
+		b.Run(fmt.Sprintf("%dx%d", size.X, size.Y), func(b *testing.B) {
+			e := testVP8Encoder(b, encoderSettings{width: size.X, height: size.Y, rate: vp8Rate, bitRate: vp8BitRate(size)})
 			pictures := newScene(size.X, size.Y)
+			var p *image.YCbCr
 			at := time.Now()
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				b.StopTimer()
-				p := pictures.next(i)
-				b.StartTimer()
-				if _, _, err := e.encode(p, at.Add(time.Duration(i)*time.Second/15), false); err != nil {
+			laps(b, func(i int) { p = pictures.next(i) }, func(i int) {
+				if _, _, err := e.encode(p, at.Add(time.Duration(i)*time.Second/vp8Rate), false); err != nil {
 					b.Fatal(err)
 				}
-			}
+			})
 		})
 	}
 }

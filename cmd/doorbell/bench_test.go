@@ -150,20 +150,24 @@ func benchNaive(b *testing.B) map[int]figures {
 // pathBenchmarks are those of the device room that tell what a picture or a sound costs
 // on its way, and how they are called in the table.
 var pathBenchmarks = [][2]string{
-	{"BenchmarkEncode720p", "encode a 720p picture, OpenH264"},
-	{"BenchmarkMJPEG720p/libjpeg-turbo", "decode a 720p picture of an MJPEG camera, libjpeg-turbo"},
+	{"BenchmarkEncodeH264/1280x720", "encode a picture of 1280x720, OpenH264"},
+	{"BenchmarkEncodeH264/640x360", "encode a picture of 640x360, OpenH264"},
+	{"BenchmarkEncodeVP8/640x360", "encode a picture of 640x360, VP8"},
+	{"BenchmarkEncodeVP8/640x480", "encode a picture of 640x480, VP8"},
+	{"BenchmarkMJPEG720p/libjpeg-turbo", "decode a 1280x720 picture of an MJPEG camera, libjpeg-turbo"},
 	{"BenchmarkMJPEG720p/image-jpeg", "the same by Go's image/jpeg, which is not used"},
 	{"BenchmarkClean20ms", "echo, noise and gain of 20 ms of sound"},
 	{"BenchmarkOpusEncode", "encode 20 ms of sound, Opus"},
 	{"BenchmarkOpusDecode", "decode 20 ms of sound, Opus"},
 }
 
-var benchmarkLine = regexp.MustCompile(`(?m)^(Benchmark\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns/op`)
+// benchmarkLine is a line of go test's that has the median time of one picture or packet.
+var benchmarkLine = regexp.MustCompile(`(?m)^(Benchmark\S+?)(?:-\d+)?\s.*?\s([\d.]+) ns/median`)
 
 // benchPaths runs the device room's own benchmarks.
 func benchPaths(b *testing.B, t *table) {
 	out, err := exec.Command("go", "test", "-tags", "nolibopusfile", "-run", "^$",
-		"-bench", "^Benchmark(Encode720p|MJPEG720p|Clean20ms|OpusEncode|OpusDecode)$", "doorbell/device").CombinedOutput()
+		"-bench", "^Benchmark(EncodeH264|EncodeVP8|MJPEG720p|Clean20ms|OpusEncode|OpusDecode)$", "doorbell/device").CombinedOutput()
 	if err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
@@ -175,7 +179,7 @@ func benchPaths(b *testing.B, t *table) {
 		}
 		took[found[1]] = ns
 	}
-	t.head("on the way", "time")
+	t.head("on the way", "median")
 	for _, path := range pathBenchmarks {
 		ns, measured := took[path[0]]
 		if !measured {
