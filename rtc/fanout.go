@@ -94,6 +94,13 @@ func (f *fanout) stopped() {
 	}
 }
 
+// flows tells whether frames come.
+func (f *fanout) flows() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return time.Since(f.last.captured) < 2*ratePeriod
+}
+
 // open lets the outlet send, now that its connection stands. A picture is
 // there at once if one is known; what moves follows with the next key frame.
 func (f *fanout) open(o *outlet) {

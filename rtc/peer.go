@@ -44,6 +44,7 @@ type peer struct {
 	found       []webrtc.ICECandidateInit // those that wait
 	failure     error
 	weak        time.Time   // since when its network carries less than the least picture; zero: it doesn't
+	strained    time.Time   // when that was seen last
 	keyed       time.Time   // when a key frame was last asked for since the phone gets nothing else
 	away        *time.Timer // until the phone must be back; nil while it is here
 

@@ -25,6 +25,10 @@ const (
 	rateFloor  = 120_000
 	rateReturn = 180_000
 	starveTime = 3 * time.Second
+	// crowdedLoss is the share of packets lost from which on what is sent is too much
+	// (draft-ietf-rmcat-gcc-02 section 6), and crowdedTime how long a sign of that counts.
+	crowdedLoss = 0.1
+	crowdedTime = 3 * ratePeriod
 	// rateSound is kept free for sound, with its headers, bit/s.
 	rateSound = 40_000
 	// rateShare is the share of what a network carries that is used.
@@ -119,11 +123,24 @@ func (p *peer) estimate() (rate int, ok bool) {
 	return (*e).GetTargetBitrate(), true
 }
 
+// crowded tells whether what is sent is too much for the phone's network: packets take
+// longer and longer, or get lost. A low estimate alone doesn't tell that. It can't be
+// higher than what is sent, which is little where nothing moves before the camera.
+func (p *peer) crowded() bool {
+	stats := (*p.estimator.Load()).GetStats()
+	loss, _ := stats["averageLoss"].(float64)
+	return stats["usage"] == "overuse" || loss > crowdedLoss
+}
+
 // starves decides whether a phone with so much for its picture (bit/s) sees key
-// frames alone, and sees to it that there are some.
-func (d *Door) starves(p *peer, rate int) bool {
+// frames alone, and sees to it that there are some. While no picture flows, nothing is
+// learnt of the network.
+func (d *Door) starves(p *peer, rate int, flows bool) bool {
 	now := time.Now()
-	if rate >= rateFloor {
+	if flows && rate < rateFloor && p.crowded() {
+		p.strained = now
+	}
+	if !flows || rate >= rateFloor || now.Sub(p.strained) > crowdedTime {
 		p.weak = time.Time{}
 	} else if p.weak.IsZero() {
 		p.weak = now
@@ -154,6 +171,7 @@ func (d *Door) fitRateOf(one *picture) {
 			watching = append(watching, p)
 		}
 	}
+	flows := one.fanout.flows()
 	lowest := 0 // no limit
 	for _, p := range watching {
 		rate, ok := p.estimate()
@@ -161,7 +179,7 @@ func (d *Door) fitRateOf(one *picture) {
 			continue
 		}
 		rate = int(rateShare*float64(rate)) - rateSound
-		if len(watching) > 1 && d.starves(p, rate) {
+		if len(watching) > 1 && d.starves(p, rate, flows) {
 			continue
 		}
 		if len(watching) == 1 {

@@ -60,13 +60,20 @@ func (p *phone) asksForKeyFrame() {
 	}
 }
 
-// carries is a network that carries so much, bit/s.
+// carries is a network that carries so much, bit/s, and how it bears what is sent, in
+// pion's words.
 type carries struct {
 	cc.BandwidthEstimator
-	rate int
+	rate  int
+	usage string
+	loss  float64 // share of packets
 }
 
 func (c carries) GetTargetBitrate() int { return c.rate }
+
+func (c carries) GetStats() map[string]any {
+	return map[string]any{"usage": c.usage, "averageLoss": c.loss}
+}
 
 // ratedPeer is a phone that gets what a fan-out sends, over such a network.
 func ratedPeer(d *Door, id PeerID, f *fanout, rate int) *peer {
@@ -74,10 +81,12 @@ func ratedPeer(d *Door, id PeerID, f *fanout, rate int) *peer {
 	p.shown.Store(true)
 	p.video.fanout.Store(f)
 	p.video.counted.Store(true)
-	var network cc.BandwidthEstimator = carries{rate: rate}
-	p.estimator.Store(&network)
+	p.on(carries{rate: rate})
 	return p
 }
+
+// on puts the phone onto a network.
+func (p *peer) on(network cc.BandwidthEstimator) { p.estimator.Store(&network) }
 
 // vp8API is Firefox's before it has its plug-in, as far as it matters here.
 func vp8API(t *testing.T) *webrtc.API {
