@@ -44,6 +44,7 @@ type Video struct {
 	options VideoOptions
 
 	keyWanted atomic.Bool
+	resting   atomic.Bool    // nobody takes H.264
 	limit     atomic.Int64   // of the bit rate, bit/s; 0: none
 	chooser   encoderChooser // owned by the Stream that runs
 	warned    string         // of the camera's controls; owned by the Stream that runs
@@ -99,6 +100,12 @@ func (v *Video) RequestKeyFrame() { v.keyWanted.Store(true) }
 // Where pictures are encoded here, their rate and then their size go down with it;
 // a camera that encodes by itself is told where it can be. It never blocks.
 func (v *Video) SetBitRate(limit int) { v.limit.Store(int64(max(limit, 0))) }
+
+// Rest lets pictures not be encoded while on is set: nobody takes H.264, and they are
+// needed for VP8 alone. Stream then calls sink with an empty unit for each, and the
+// first one after that is a key frame. H.264 of a camera's own is passed on all the
+// same. It never blocks.
+func (v *Video) Rest(on bool) { v.resting.Store(on) }
 
 // Stream opens the camera and calls sink with each access unit (Annex B, 4-byte
 // start codes, SPS and PPS before each key frame) until ctx ends, whose error it

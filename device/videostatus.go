@@ -14,13 +14,13 @@ type VideoState struct {
 	Source    string // such as "/dev/video0 YUYV 1280x720 at 30"; empty before it was opened
 	// Path says in words how the pictures become H.264, and why in this way; empty until that is known.
 	Path string
-	// VP8 says in words that the pictures are made into VP8 too; empty while they aren't.
+	// VP8 says in words that the pictures are made into VP8; empty while they aren't.
 	VP8 string
 	// Width and Height of the encoded picture, pixels; 0 where the camera encodes.
 	Width, Height int
 	FrameRate     float64 // units per second that were delivered over the last 2 s or so
 	BitRate       float64 // bit/s over the same time
-	Frames        uint64  // units delivered since the camera was opened
+	Frames        uint64  // units delivered since the camera was opened, with those that nobody took in H.264
 	Drops         uint64  // pictures that the camera lost or gave damaged or too late
 	Skipped       uint64  // pictures that the encoder left out to keep its bit rate
 	Controls      string  // which of the camera's controls can't be set as wished, and why; empty if all can

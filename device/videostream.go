@@ -71,12 +71,25 @@ func (s *videoStream) handle(f Frame) error {
 		return fmt.Errorf("camera %s: %w", describe(s.camera), err)
 	}
 	p = s.turn.apply(p, f.Captured)
-	if h264 {
+	switch {
+	case h264 && s.video.resting.Load():
+		err = s.rest(f.Captured)
+	case h264:
 		err = s.encode(p, f.Captured)
 	}
 	if vp8 && err == nil {
 		s.vp8.give(p, f.Captured)
 	}
+	return err
+}
+
+// rest leaves a picture out of H.264. The encoder goes, so that what comes afterwards
+// begins with a key frame, and nothing that it had kept inside.
+func (s *videoStream) rest(captured time.Time) error {
+	err := s.drop()
+	s.sink(nil, false, captured)
+	s.video.status.path("no H.264, which nobody takes now")
+	s.video.status.delivered(0)
 	return err
 }
 

@@ -152,7 +152,7 @@ func (s *vp8Stream) fit(size image.Point, slow, bitRate int) error {
 		return err
 	}
 	s.encoder, s.slow = encoder, slow
-	s.of.video.status.vp8(fmt.Sprintf("VP8 too, %dx%d, for a phone that takes no H.264", size.X, size.Y))
+	s.of.video.status.vp8(fmt.Sprintf("VP8, %dx%d, for a phone that takes no H.264", size.X, size.Y))
 	return nil
 }
 

@@ -1,10 +1,12 @@
 package device
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"image"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -123,6 +125,49 @@ func TestVP8OnlyWhileWanted(t *testing.T) {
 		if v.vp8.tap.Load() != nil {
 			t.Error("pictures are still taken")
 		}
+	}
+}
+
+// TestVP8Alone lets H.264 rest while VP8 goes on, and sees it come back with a key frame.
+func TestVP8Alone(t *testing.T) {
+	v := mustVideo(t, VideoOptions{Open: func(context.Context) (io.Closer, error) {
+		return sim.NewCamera(sim.CameraOptions{Width: 320, Height: 240, FrameRate: 30})
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	units := make(chan vp8Frame, 1000)
+	go func() {
+		done <- v.Stream(ctx, func(unit []byte, key bool, captured time.Time) {
+			units <- vp8Frame{bytes.Clone(unit), key, captured}
+		})
+	}()
+	defer func() { cancel(); <-done }()
+	frames, _ := startVP8(t, v)
+	for range 3 {
+		first := receive(t, units)
+		for len(first.data) == 0 {
+			first = receive(t, units)
+		}
+		if !first.key {
+			t.Error("H.264 begins without a key frame")
+		}
+		v.Rest(true)
+		for len(receive(t, units).data) > 0 {
+		}
+		for len(frames) > 0 {
+			<-frames
+		}
+		before := v.State()
+		for range 5 {
+			receive(t, frames)
+			if f := receive(t, units); len(f.data) > 0 || f.key {
+				t.Fatalf("nobody takes H.264, and there are %d bytes of it", len(f.data))
+			}
+		}
+		if s := v.State(); s.Progress <= before.Progress || s.FrameRate < 5 || strings.Contains(s.Path, "OpenH264") {
+			t.Errorf("the state says %+v", s)
+		}
+		v.Rest(false)
 	}
 }
 

@@ -209,9 +209,13 @@ func (d *Door) chime(taken bool) {
 // demand opens and closes the devices as the call needs them.
 func (d *Door) demand() {
 	busy := d.call.Busy() && !d.call.closed
+	someVP8, allVP8 := d.wantsVP8()
+	if r, ok := d.h264.source.(Rester); ok {
+		r.Rest(busy && allVP8 && !d.options.KeepVideo)
+	}
 	for _, f := range d.feeds {
 		if f == d.vp8.feed {
-			f.want(busy && d.wantsVP8())
+			f.want(busy && someVP8)
 			continue
 		}
 		f.want(busy || f.name == camera && d.options.KeepVideo && !d.call.closed)

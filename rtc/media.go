@@ -18,6 +18,14 @@ type VideoSource interface {
 	SetBitRate(limit int)
 }
 
+// Rester is a VideoSource that need not encode while nobody takes its codec, though
+// its pictures are needed for another one. Its Stream then calls sink with an empty
+// frame for each picture, and with a key frame first afterwards.
+type Rester interface {
+	// Rest says whether nobody takes it. It never blocks.
+	Rest(on bool)
+}
+
 // AudioSource is a microphone that gives Opus at 48 kHz.
 type AudioSource interface {
 	// Stream passes each packet to sink until ctx ends or the microphone fails. An

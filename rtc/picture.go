@@ -42,11 +42,15 @@ func (d *Door) setUpPictures() {
 }
 
 // stream streams the source into the fan-out. Timestamps tell the capture of each
-// picture, and go on when a camera has been away: a browser holds back pictures that
-// seem to be older than the last.
+// picture, and go on when a camera has been away: to a browser, pictures whose
+// timestamps begin anew are older than those that it has shown.
 func (p *picture) stream(ctx context.Context, delivered func()) error {
 	return p.source.Stream(ctx, func(frame []byte, key bool, captured time.Time) {
 		delivered()
+		if len(frame) == 0 { // nobody takes it, and later its newest would be an old one
+			p.fanout.stopped()
+			return
+		}
 		p.fanout.write(frame, key, moment{timestamp: ticks(captured.Sub(p.epoch), videoClock), captured: captured})
 	})
 }
@@ -91,12 +95,13 @@ func (d *Door) choices() []*fanout {
 // needsVP8 tells whether VP8 is what flows to the phone, or is about to.
 func (p *peer) needsVP8(d *Door) bool { return p.shown.Load() && p.video.sends(d.vp8.fanout) }
 
-// wantsVP8 tells whether a phone is here that takes nothing else.
-func (d *Door) wantsVP8() bool {
+// wantsVP8 tells whether a phone is here that takes nothing else, and whether none is
+// that takes H.264 or hasn't said yet.
+func (d *Door) wantsVP8() (some, all bool) {
+	all = true
 	for _, p := range d.peers {
-		if p.needsVP8(d) {
-			return true
-		}
+		some = some || p.needsVP8(d)
+		all = all && (p.needsVP8(d) || !p.shown.Load())
 	}
-	return false
+	return some, some && all
 }

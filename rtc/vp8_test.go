@@ -194,6 +194,69 @@ func TestEachPhoneItsCodec(t *testing.T) {
 	}
 }
 
+// restingLens is a camera that encodes nothing while nobody takes it.
+type restingLens struct {
+	lens
+	resting atomic.Bool
+}
+
+func (l *restingLens) Rest(on bool) { l.resting.Store(on) }
+
+func (l *restingLens) Stream(ctx context.Context, sink func([]byte, bool, time.Time)) error {
+	return l.lens.Stream(ctx, func(unit []byte, key bool, captured time.Time) {
+		if l.resting.Load() {
+			unit, key = nil, false
+		}
+		sink(unit, key, captured)
+	})
+}
+
+// TestVP8Alone lets H.264 rest while only a phone looks that doesn't take it.
+func TestVP8Alone(t *testing.T) {
+	camera, second := &restingLens{}, &vp8Lens{}
+	d, x := startDoor(t, Options{Video: camera, VP8: second})
+	fritz := x.vp8Phone(t, "fritz")
+	fritz.call("c1", nil)
+	fritz.sees()
+	waitFor(t, "H.264 to rest", camera.resting.Load)
+	fritz.sees()
+	if s := status(t, d); s.Devices["camera"] != DeviceOK {
+		t.Errorf("the camera is %s", s.Devices["camera"])
+	}
+	anna := x.newPhone(t, "anna")
+	anna.call("c2", nil)
+	anna.sees()
+	if camera.resting.Load() {
+		t.Error("H.264 rests, and anna looks")
+	}
+	anna.send(signaling.Message{Type: signaling.TypeLeave, Call: "c2"})
+	waitFor(t, "H.264 to rest again", camera.resting.Load)
+	waitFor(t, "the newest key frame to be forgotten", func() bool {
+		d.h264.fanout.mu.Lock()
+		defer d.h264.fanout.mu.Unlock()
+		return d.h264.fanout.key == nil
+	})
+	fritz.sees()
+	fritz.send(signaling.Message{Type: signaling.TypeLeave, Call: "c1"})
+	waitFor(t, "the end of rest", func() bool { return !camera.resting.Load() })
+	if n := camera.opens.Load(); n != 1 {
+		t.Errorf("the camera was opened %d times", n)
+	}
+}
+
+// TestKeptOpen has a camera that is open all the time, whose newest key frame is for
+// whoever comes: it doesn't rest.
+func TestKeptOpen(t *testing.T) {
+	camera, second := &restingLens{}, &vp8Lens{}
+	_, x := startDoor(t, Options{Video: camera, VP8: second, KeepVideo: true})
+	fritz := x.vp8Phone(t, "fritz")
+	fritz.call("c1", nil)
+	fritz.sees()
+	if camera.resting.Load() {
+		t.Error("it rests")
+	}
+}
+
 // TestKeyFramesOfTheRightCodec asks for key frames of one picture, and not of the
 // other.
 func TestKeyFramesOfTheRightCodec(t *testing.T) {
