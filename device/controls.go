@@ -72,13 +72,26 @@ func ImageControls() []string {
 	return names
 }
 
-// setImage fulfils wishes. Those that it can't, it leaves out and says why.
+// setImage fulfils wishes. Those that it can't, it leaves out and says why. All else it
+// sets as it is when a camera is plugged in: a camera keeps a value until it is
+// unplugged, and the owner may have taken the wish back.
 func (d *v4l2Device) setImage(wishes []ImageControl) error {
 	var problems []error
+	fulfilled := map[string]bool{}
 	for _, w := range wishes {
-		if err := d.setImageControl(w); err != nil {
+		err := d.setImageControl(w)
+		if fulfilled[w.Name] = err == nil; err != nil {
 			problems = append(problems, fmt.Errorf("camera.image.%s: %w", w.Name, err))
 		}
+	}
+	for _, c := range imageControls() {
+		if fulfilled[c.name] {
+			continue
+		}
+		if c.first[0] != 0 {
+			d.resetControl(c.first[0]) // it may override the other one then
+		}
+		d.resetControl(c.id)
 	}
 	return errors.Join(problems...)
 }

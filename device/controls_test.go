@@ -1,6 +1,8 @@
 package device
 
 import (
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -12,8 +14,8 @@ func controlledNode() *fakeNode {
 	n.controls = map[uint32]*v4l2QueryCtrl{
 		v4l2CIDBrightness:         {ID: v4l2CIDBrightness, Minimum: -64, Maximum: 64},
 		v4l2CIDPowerLineFrequency: {ID: v4l2CIDPowerLineFrequency, Maximum: 2},
-		v4l2CIDExposureAuto:       {ID: v4l2CIDExposureAuto, Maximum: 3},
-		v4l2CIDExposureAbsolute:   {ID: v4l2CIDExposureAbsolute, Minimum: 1, Maximum: 5000},
+		v4l2CIDExposureAuto:       {ID: v4l2CIDExposureAuto, Maximum: 3, Default: 3},
+		v4l2CIDExposureAbsolute:   {ID: v4l2CIDExposureAbsolute, Minimum: 1, Maximum: 5000, Default: 157},
 	}
 	return n
 }
@@ -61,6 +63,33 @@ func TestImageControls(t *testing.T) {
 	}
 }
 
+// A wish that is taken back, or can't be fulfilled, leaves nothing in the camera.
+func TestImageControlsTakenBack(t *testing.T) {
+	n := controlledNode()
+	d := newFakeDriver(t, map[string]*fakeNode{"video0": n})
+	for _, c := range []struct {
+		wishes []ImageControl
+		want   map[uint32]int32
+	}{
+		{[]ImageControl{{"brightness", 20}, {"exposure", 100}}, map[uint32]int32{v4l2CIDBrightness: 20, v4l2CIDExposureAuto: 1, v4l2CIDExposureAbsolute: 100}},
+		{[]ImageControl{{"brightness", 30}}, map[uint32]int32{v4l2CIDBrightness: 30, v4l2CIDExposureAuto: 3, v4l2CIDExposureAbsolute: 157}},
+		{[]ImageControl{{"brightness", 65}}, map[uint32]int32{v4l2CIDBrightness: 0, v4l2CIDExposureAuto: 3, v4l2CIDExposureAbsolute: 157}},
+		{[]ImageControl{{"exposure", 200}}, map[uint32]int32{v4l2CIDBrightness: 0, v4l2CIDExposureAuto: 1, v4l2CIDExposureAbsolute: 200}},
+		{nil, map[uint32]int32{v4l2CIDBrightness: 0, v4l2CIDExposureAuto: 3, v4l2CIDExposureAbsolute: 157}},
+	} {
+		camera, err := openCamera(t.Context(), d, "/dev/video0", "/dev", CameraOptions{Image: c.wishes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(n.set, c.want) {
+			t.Errorf("%v: the camera has %v, want %v", c.wishes, n.set, c.want)
+		}
+		if err := camera.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestRpicamImage(t *testing.T) {
 	options, err := rpicamImage([]ImageControl{{"brightness", 0.1}, {"backlight", 1.5}, {"power_line", 50}, {"exposure", 100}, {"white_balance", 4000}, {"power_line", 55}})
 	want := []string{"--brightness=0.1", "--ev=1.5", "--flicker-period=10000us", "--shutter=10000"}
@@ -99,7 +128,10 @@ func TestRealCameraControls(t *testing.T) {
 		}
 		return float64(sum) / float64(len(p.Y)), c.(*RawCamera).ControlProblem()
 	}
-	defer func() { _, _ = light(ImageControl{"brightness", 128}) }()
+	itsOwn, err := light()
+	if err != nil {
+		t.Error(err)
+	}
 	dark, err := light(ImageControl{"brightness", 60})
 	if err != nil {
 		t.Error(err)
@@ -112,7 +144,10 @@ func TestRealCameraControls(t *testing.T) {
 	if bright < dark+40 {
 		t.Errorf("luma %.0f with a brightness of 60, %.0f with 190", dark, bright)
 	}
-	if kept, err := light(ImageControl{"brightness", 1000}); err == nil || !strings.Contains(err.Error(), "from 0 to 255") || kept < bright-10 {
+	if again, err := light(); err != nil || math.Abs(again-itsOwn) > 5 {
+		t.Errorf("with its own brightness luma was %.0f, and is %.0f: %v", itsOwn, again, err)
+	}
+	if kept, err := light(ImageControl{"brightness", 1000}); err == nil || !strings.Contains(err.Error(), "from 0 to 255") || math.Abs(kept-itsOwn) > 5 {
 		t.Errorf("1000: luma %.0f, %v", kept, err)
 	}
 	if _, err := light(ImageControl{"backlight", 1}); err == nil || !strings.Contains(err.Error(), "has no such control") || !strings.Contains(err.Error(), "brightness (0 to 255)") {

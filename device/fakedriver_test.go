@@ -165,6 +165,15 @@ func (d *fakeDriver) Ioctl(fd int, request uintptr, argument unsafe.Pointer) err
 			return unix.EINVAL
 		}
 		*q = *n.controls[q.ID]
+	case vidiocGetCtrl:
+		c := (*v4l2Control)(argument)
+		if n.controls[c.ID] == nil {
+			return unix.EINVAL
+		}
+		c.Value = n.controls[c.ID].Default
+		if value, ok := n.set[c.ID]; ok {
+			c.Value = value
+		}
 	case vidiocSetCtrl:
 		c := (*v4l2Control)(argument)
 		n.set[c.ID] = c.Value

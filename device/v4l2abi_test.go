@@ -78,6 +78,7 @@ func TestLayoutIsTheKernels(t *testing.T) {
 		{"VIDIOC_STREAMOFF", vidiocStreamOff, 0x40045613, 0x40045613},
 		{"VIDIOC_G_PARM", vidiocGetParm, 0xc0cc5615, 0xc0cc5615},
 		{"VIDIOC_S_PARM", vidiocSetParm, 0xc0cc5616, 0xc0cc5616},
+		{"VIDIOC_G_CTRL", vidiocGetCtrl, 0xc008561b, 0xc008561b},
 		{"VIDIOC_S_CTRL", vidiocSetCtrl, 0xc008561c, 0xc008561c},
 		{"VIDIOC_QUERYCTRL", vidiocQueryCtrl, 0xc0445624, 0xc0445624},
 		{"VIDIOC_ENUM_FRAMESIZES", vidiocEnumSizes, 0xc02c564a, 0xc02c564a},

@@ -119,6 +119,16 @@ func (d *v4l2Device) setControl(id uint32, value int) {
 	_ = d.ioctl(vidiocSetCtrl, unsafe.Pointer(&control)) // a wish; the device works without
 }
 
+// resetControl sets a control to the driver's default where it is something else.
+func (d *v4l2Device) resetControl(id uint32) {
+	q := d.hasControl(id)
+	control := v4l2Control{ID: id}
+	if q == nil || d.ioctl(vidiocGetCtrl, unsafe.Pointer(&control)) != nil || control.Value == q.Default {
+		return
+	}
+	d.setControl(id, int(q.Default))
+}
+
 // try reads up to the first key frame, which it keeps, and says why phones could
 // not show what comes.
 func (c *H264Camera) try(ctx context.Context) error {

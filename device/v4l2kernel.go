@@ -25,6 +25,7 @@ const (
 	vidiocStreamOff    = iocWrite<<30 | 4<<16 | 'V'<<8 | 19
 	vidiocGetParm      = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2StreamParm{})<<16 | 'V'<<8 | 21
 	vidiocSetParm      = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2StreamParm{})<<16 | 'V'<<8 | 22
+	vidiocGetCtrl      = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2Control{})<<16 | 'V'<<8 | 27
 	vidiocSetCtrl      = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2Control{})<<16 | 'V'<<8 | 28
 	vidiocQueryCtrl    = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2QueryCtrl{})<<16 | 'V'<<8 | 36
 	vidiocEnumSizes    = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2FrmSizeEnum{})<<16 | 'V'<<8 | 74

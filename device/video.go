@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -170,7 +171,7 @@ func (v *Video) warnOfControls(camera io.Closer) {
 		words = err.Error()
 	}
 	if words != "" && words != v.warned {
-		v.options.Logger.Warn("the camera can't make its pictures as configured; they come without that", "camera", describe(camera), "error", words)
+		v.options.Logger.Warn("the camera can't make its pictures as configured; they come without that", "camera", describe(camera), "error", strings.ReplaceAll(words, "\n", "; "))
 	}
 	v.warned = words
 	v.status.controls(words)
