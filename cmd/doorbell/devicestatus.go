@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -36,7 +37,7 @@ func (d *devices) status() map[string]deviceStatus {
 	}
 	if d.video != nil {
 		s := d.video.State()
-		all["camera"] = deviceStatus{Source: d.config.Camera.Source, Detail: s.Source, Path: strings.TrimSuffix(s.Path+"; "+s.VP8, "; "), Problem: s.Error, FrameRate: &s.FrameRate}
+		all["camera"] = deviceStatus{Source: d.config.Camera.Source, Detail: s.Source, Path: strings.TrimSuffix(s.Path+"; "+s.VP8, "; "), Problem: cmp.Or(s.Error, s.Controls), FrameRate: &s.FrameRate}
 	}
 	if d.voice != nil {
 		s := d.voice.State()

@@ -42,8 +42,9 @@ func (doctorCommand) Run(e *environment) error {
 			mark, healthy = "WRONG", false
 			f.detail = f.problem.Error()
 		}
-		_, _ = fmt.Fprintf(e.stdout, "%s  %-11s %s\n", mark, f.what, f.detail)
-		for _, line := range f.rest {
+		lines := append(strings.Split(f.detail, "\n"), f.rest...) // there may be several problems
+		_, _ = fmt.Fprintf(e.stdout, "%s  %-11s %s\n", mark, f.what, lines[0])
+		for _, line := range lines[1:] {
 			_, _ = fmt.Fprintf(e.stdout, "                     %s\n", line)
 		}
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ func TestVM(t *testing.T) {
 	m.sub("picture and sound", func(t *testing.T) {
 		m.pictureAndSound(anna, func() { m.sub("sound card", func(t *testing.T) { m.soundCard(anna) }) })
 	})
+	m.sub("image controls", func(*testing.T) { m.impossibleControls() })
 	m.sub("vivid", func(t *testing.T) { m.vivid(anna) })
 	m.sub("USB camera", func(t *testing.T) { m.usbCamera(anna) })
 }
@@ -142,4 +144,31 @@ func loudest(pcm []byte) float64 {
 		}
 	}
 	return best
+}
+
+// impossibleControls has a camera that can't make its pictures as configured: doctor, and status of a running door,
+// say what is wrong and what would be right.
+func (m *machine) impossibleControls() {
+	own := m.picture
+	defer func() { m.picture = own }()
+	m.picture += ", keep_open: true, image: {brightness: 1000, backlight: 1}" // vivid's goes to 255, and it has no backlight
+	problems := []string{
+		"camera.image.backlight: /dev/video0 has no such control: set it to auto; it has brightness (0 to 255), contrast (0 to 255), saturation (0 to 255)",
+		"camera.image.brightness: /dev/video0 does not take 1000: it takes whole numbers from 0 to 255",
+	}
+	m.stop()
+	m.configure(guest.VideoDevice, false)
+	said, err := m.Run(m.within(time.Minute), vmProgram, "doctor")
+	if want := "WRONG  camera      " + problems[0] + "\n                     " + problems[1] + "\n"; err == nil || !strings.Contains(said, want) {
+		m.t.Errorf("doctor does not say %q, but %v:\n%s", want, err, said)
+	}
+	m.launch()
+	err = poll(30*time.Second, func() bool {
+		said, err = m.Run(m.within(time.Minute), vmProgram, "status")
+		m.must(err)
+		return strings.Contains(said, ", "+problems[0]+"; "+problems[1]+"\n")
+	})
+	if err != nil {
+		m.t.Errorf("status says nothing of it:\n%s", said)
+	}
 }

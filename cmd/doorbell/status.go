@@ -60,7 +60,7 @@ func (s status) text(now time.Time) string {
 	for _, name := range slices.Sorted(maps.Keys(s.Devices)) {
 		d := s.Devices[name]
 		row(name, "%s", strings.Join(slices.DeleteFunc([]string{
-			d.Source, string(s.Door.Devices[name]), d.Detail, d.Problem,
+			d.Source, string(s.Door.Devices[name]), d.Detail, strings.ReplaceAll(d.Problem, "\n", "; "),
 		}, func(part string) bool { return part == "" }), ", "))
 		for _, more := range []string{d.Path, d.Echo} {
 			if more != "" {
