@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +26,7 @@ type imageControl struct {
 	id     uint32
 	first  [2]uint32              // another control and what it is set to before: the automatic that would override this one
 	values map[float64]int32      // where the driver's numbers mean something else
+	stops  uint32                 // where there is no such control: another one, a menu of 0.001 stops
 	rpicam func(float64) []string // options; nil: it has none
 }
 
@@ -39,7 +41,7 @@ func imageControls() []imageControl {
 		{name: "brightness", id: v4l2CIDBrightness, rpicam: option("--brightness")},
 		{name: "contrast", id: v4l2CIDContrast, rpicam: option("--contrast")},
 		{name: "saturation", id: v4l2CIDSaturation, rpicam: option("--saturation")},
-		{name: "backlight", id: v4l2CIDBacklight, rpicam: option("--ev")},
+		{name: "backlight", id: v4l2CIDBacklight, stops: v4l2CIDAutoExposureBias, rpicam: option("--ev")},
 		{name: "exposure", id: v4l2CIDExposureAbsolute, first: [2]uint32{v4l2CIDExposureAuto, v4l2ExposureManual}, rpicam: func(v float64) []string {
 			return []string{"--shutter=" + strconv.FormatFloat(100*v, 'f', 0, 64)} // µs
 		}},
@@ -88,12 +90,29 @@ func (d *v4l2Device) setImage(wishes []ImageControl) error {
 		if fulfilled[c.name] {
 			continue
 		}
-		if c.first[0] != 0 {
-			d.resetControl(c.first[0]) // it may override the other one then
+		for _, id := range []uint32{c.first[0], c.id, c.stops} { // the first may override the next then
+			if id != 0 {
+				d.resetControl(id)
+			}
 		}
-		d.resetControl(c.id)
 	}
 	return errors.Join(problems...)
+}
+
+// of finds the control of a device, and which of its numbers stands for which value (nil: they are the values).
+// There is none where q is nil.
+func (c imageControl) of(d *v4l2Device) (q *v4l2QueryCtrl, values map[float64]int32) {
+	if q = d.queryControl(c.id); q != nil || c.stops == 0 {
+		return q, c.values
+	}
+	if q = d.queryControl(c.stops); q == nil || q.Type != v4l2CtrlTypeIntegerMenu {
+		return nil, nil
+	}
+	values = map[float64]int32{}
+	for i, stops := range d.menu(q) {
+		values[float64(stops)/1000] = i
+	}
+	return q, values
 }
 
 func (d *v4l2Device) setImageControl(w ImageControl) error {
@@ -101,21 +120,21 @@ func (d *v4l2Device) setImageControl(w ImageControl) error {
 	if err != nil {
 		return err
 	}
-	q := d.queryControl(c.id)
+	q, values := c.of(d)
 	if q == nil {
 		return fmt.Errorf("%s has no such control: set it to auto; it has %s", d.path, cmp.Or(strings.Join(d.imageRanges(), ", "), "none of them"))
 	}
 	value, known := int32(w.Value), true
-	if c.values != nil {
-		value, known = c.values[w.Value]
+	if values != nil {
+		value, known = values[w.Value]
 	}
-	if !known || c.values == nil && float64(value) != w.Value || value < q.Minimum || value > q.Maximum {
-		return fmt.Errorf("%s does not take %g: %s", d.path, w.Value, c.taken(q))
+	if !known || values == nil && float64(value) != w.Value || value < q.Minimum || value > q.Maximum {
+		return fmt.Errorf("%s does not take %g: %s", d.path, w.Value, taken(q, values))
 	}
 	if c.first[0] != 0 {
 		d.setControl(c.first[0], int(c.first[1]))
 	}
-	control := v4l2Control{ID: c.id, Value: value}
+	control := v4l2Control{ID: q.ID, Value: value}
 	if err := d.ioctl(vidiocSetCtrl, unsafe.Pointer(&control)); err != nil {
 		return fmt.Errorf("%s refuses %g: %w", d.path, w.Value, err)
 	}
@@ -123,27 +142,35 @@ func (d *v4l2Device) setImageControl(w ImageControl) error {
 }
 
 // taken says which values a device takes.
-func (c imageControl) taken(q *v4l2QueryCtrl) string {
-	if c.values == nil {
+func taken(q *v4l2QueryCtrl, values map[float64]int32) string {
+	if values == nil {
 		return fmt.Sprintf("it takes whole numbers from %d to %d", q.Minimum, q.Maximum)
 	}
-	var values []float64
-	for value, driver := range c.values {
-		if driver >= q.Minimum && driver <= q.Maximum {
-			values = append(values, value)
+	return "it takes " + list(q, values)
+}
+
+// list writes the values that a device takes, in their order.
+func list(q *v4l2QueryCtrl, values map[float64]int32) string {
+	var words []string
+	for _, value := range slices.Sorted(maps.Keys(values)) {
+		if driver := values[value]; driver >= q.Minimum && driver <= q.Maximum {
+			words = append(words, strconv.FormatFloat(value, 'f', -1, 64))
 		}
 	}
-	slices.Sort(values)
-	return "it takes " + strings.Trim(strings.Join(strings.Fields(fmt.Sprint(values)), ", "), "[]")
+	return strings.Join(words, ", ")
 }
 
 // imageRanges lists which controls there are and what they take.
 func (d *v4l2Device) imageRanges() []string {
 	var found []string
 	for _, c := range imageControls() {
-		if q := d.queryControl(c.id); q != nil && c.values == nil {
+		switch q, values := c.of(d); {
+		case q == nil:
+		case values == nil:
 			found = append(found, fmt.Sprintf("%s (%d to %d)", c.name, q.Minimum, q.Maximum))
-		} else if q != nil {
+		case q.ID == c.stops:
+			found = append(found, fmt.Sprintf("%s (in stops: %s)", c.name, list(q, values)))
+		default:
 			found = append(found, c.name)
 		}
 	}

@@ -1,6 +1,7 @@
 package device
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -83,6 +84,37 @@ func TestImageControlsTakenBack(t *testing.T) {
 		}
 		if !maps.Equal(n.set, c.want) {
 			t.Errorf("%v: the camera has %v, want %v", c.wishes, n.set, c.want)
+		}
+		if err := camera.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A sensor without backlight compensation may have a bias of its exposure, in stops.
+func TestExposureBias(t *testing.T) {
+	n := controlledNode()
+	n.menu = []int64{-2000, -1000, noItem, 0, 500, 1000}
+	n.controls[v4l2CIDAutoExposureBias] = &v4l2QueryCtrl{ID: v4l2CIDAutoExposureBias, Type: v4l2CtrlTypeIntegerMenu, Maximum: 5, Default: 3}
+	d := newFakeDriver(t, map[string]*fakeNode{"video0": n})
+	for _, c := range []struct {
+		wishes  []ImageControl
+		set     int32
+		problem string
+	}{
+		{[]ImageControl{{"backlight", 0.5}}, 4, ""},
+		{[]ImageControl{{"backlight", -2}}, 0, ""},
+		{[]ImageControl{{"backlight", 1.5}}, 3, "camera.image.backlight: /dev/video0 does not take 1.5: it takes -2, -1, 0, 0.5, 1"},
+		{[]ImageControl{{"backlight", 1}, {"saturation", 1}}, 5, "it has brightness (-64 to 64), backlight (in stops: -2, -1, 0, 0.5, 1), exposure (1 to 5000), power_line"},
+		{nil, 3, ""},
+	} {
+		camera, err := openCamera(t.Context(), d, "/dev/video0", "/dev", CameraOptions{Image: c.wishes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		problem := fmt.Sprint(camera.(*RawCamera).ControlProblem())
+		if n.set[v4l2CIDAutoExposureBias] != c.set || (problem == "<nil>") != (c.problem == "") || !strings.Contains(problem, c.problem) {
+			t.Errorf("%v: item %d of the menu, %s", c.wishes, n.set[v4l2CIDAutoExposureBias], problem)
 		}
 		if err := camera.Close(); err != nil {
 			t.Error(err)

@@ -2,6 +2,8 @@ package device
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -32,6 +34,7 @@ type fakeNode struct {
 	echo       bool   // S_FMT returns the request; only G_FMT tells
 	padding    uint32 // bytes added to each row
 	controls   map[uint32]*v4l2QueryCtrl
+	menu       []int64 // of the controls that are one; noItem is a gap
 
 	mu       sync.Mutex
 	set      map[uint32]int32 // controls that were set
@@ -47,6 +50,8 @@ type fakeNode struct {
 	capErr   error   // for QUERYCAP
 	fd       int
 }
+
+const noItem = math.MinInt64
 
 type fakeFormat struct {
 	format fourCC
@@ -165,6 +170,12 @@ func (d *fakeDriver) Ioctl(fd int, request uintptr, argument unsafe.Pointer) err
 			return unix.EINVAL
 		}
 		*q = *n.controls[q.ID]
+	case vidiocQueryMenu:
+		m := (*v4l2QueryMenu)(argument)
+		if int(m.Index) >= len(n.menu) || n.menu[m.Index] == noItem {
+			return unix.EINVAL
+		}
+		binary.NativeEndian.PutUint64(m.Value[:], uint64(n.menu[m.Index]))
 	case vidiocGetCtrl:
 		c := (*v4l2Control)(argument)
 		if n.controls[c.ID] == nil {

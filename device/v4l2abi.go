@@ -148,6 +148,15 @@ type v4l2QueryCtrl struct {
 	_       [2]uint32
 }
 
+// v4l2QueryMenu is struct v4l2_querymenu, which is packed, for menus of numbers.
+type v4l2QueryMenu struct {
+	ID    uint32
+	Index uint32
+	Value [8]byte // a number of 64 bits, which isn't aligned
+	_     [24]byte
+	_     uint32
+}
+
 // v4l2Control is struct v4l2_control.
 type v4l2Control struct {
 	ID    uint32
@@ -194,6 +203,8 @@ const (
 	v4l2CIDExposureAuto            = 0x009a0901 // V4L2_CID_EXPOSURE_AUTO
 	v4l2CIDExposureAbsolute        = 0x009a0902 // V4L2_CID_EXPOSURE_ABSOLUTE
 	v4l2ExposureManual             = 1
+	v4l2CIDAutoExposureBias        = 0x009a0913 // V4L2_CID_AUTO_EXPOSURE_BIAS
+	v4l2CtrlTypeIntegerMenu        = 9
 
 	v4l2CIDGOPSize       = 0x009909cb // V4L2_CID_MPEG_VIDEO_GOP_SIZE
 	v4l2CIDBitRate       = 0x009909cf // V4L2_CID_MPEG_VIDEO_BITRATE

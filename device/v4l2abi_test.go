@@ -25,6 +25,7 @@ func TestLayoutIsTheKernels(t *testing.T) {
 		{"sizeof requestbuffers", unsafe.Sizeof(v4l2RequestBuffers{}), 20, 20},
 		{"sizeof buffer", unsafe.Sizeof(v4l2Buffer{}), 88, 80},
 		{"sizeof queryctrl", unsafe.Sizeof(v4l2QueryCtrl{}), 68, 68},
+		{"sizeof querymenu", unsafe.Sizeof(v4l2QueryMenu{}), 44, 44},
 		{"sizeof control", unsafe.Sizeof(v4l2Control{}), 8, 8},
 		{"capability.device_caps", unsafe.Offsetof(v4l2Capability{}.DeviceCaps), 88, 88},
 		{"fmtdesc.pixelformat", unsafe.Offsetof(v4l2FmtDesc{}.PixelFormat), 44, 44},
@@ -42,6 +43,7 @@ func TestLayoutIsTheKernels(t *testing.T) {
 		{"buffer.m", unsafe.Offsetof(v4l2Buffer{}.Where), 64, 64},
 		{"buffer.length", unsafe.Offsetof(v4l2Buffer{}.Length), 72, 68},
 		{"buffer.request_fd", unsafe.Offsetof(v4l2Buffer{}.RequestFD), 80, 76},
+		{"querymenu.value", unsafe.Offsetof(v4l2QueryMenu{}.Value), 8, 8},
 		{"queryctrl.flags", unsafe.Offsetof(v4l2QueryCtrl{}.Flags), 56, 56},
 		{"sizeof pix_format_mplane", unsafe.Sizeof(v4l2PixFormatMP{}), 192, 192},
 		{"sizeof plane_pix_format", unsafe.Sizeof(v4l2PlanePixFormat{}), 20, 20},
@@ -81,6 +83,7 @@ func TestLayoutIsTheKernels(t *testing.T) {
 		{"VIDIOC_G_CTRL", vidiocGetCtrl, 0xc008561b, 0xc008561b},
 		{"VIDIOC_S_CTRL", vidiocSetCtrl, 0xc008561c, 0xc008561c},
 		{"VIDIOC_QUERYCTRL", vidiocQueryCtrl, 0xc0445624, 0xc0445624},
+		{"VIDIOC_QUERYMENU", vidiocQueryMenu, 0xc02c5625, 0xc02c5625},
 		{"VIDIOC_ENUM_FRAMESIZES", vidiocEnumSizes, 0xc02c564a, 0xc02c564a},
 		{"VIDIOC_ENUM_FRAMEINTERVALS", vidiocEnumInterval, 0xc034564b, 0xc034564b},
 	} {

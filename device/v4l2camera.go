@@ -3,6 +3,7 @@ package device
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"image"
@@ -117,6 +118,19 @@ func (d *v4l2Device) setControl(id uint32, value int) {
 	}
 	control := v4l2Control{ID: id, Value: min(max(int32(value), q.Minimum), q.Maximum)}
 	_ = d.ioctl(vidiocSetCtrl, unsafe.Pointer(&control)) // a wish; the device works without
+}
+
+// menu reads the numbers of a menu. It may have gaps.
+func (d *v4l2Device) menu(q *v4l2QueryCtrl) map[int32]int64 {
+	const most = 1000 // so that a driver's nonsense ends
+	items := map[int32]int64{}
+	for i := max(q.Minimum, 0); i <= min(q.Maximum, most); i++ {
+		m := v4l2QueryMenu{ID: q.ID, Index: uint32(i)}
+		if d.ioctl(vidiocQueryMenu, unsafe.Pointer(&m)) == nil {
+			items[i] = int64(binary.NativeEndian.Uint64(m.Value[:]))
+		}
+	}
+	return items
 }
 
 // resetControl sets a control to the driver's default where it is something else.

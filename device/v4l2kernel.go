@@ -27,6 +27,7 @@ const (
 	vidiocSetParm      = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2StreamParm{})<<16 | 'V'<<8 | 22
 	vidiocGetCtrl      = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2Control{})<<16 | 'V'<<8 | 27
 	vidiocSetCtrl      = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2Control{})<<16 | 'V'<<8 | 28
+	vidiocQueryMenu    = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2QueryMenu{})<<16 | 'V'<<8 | 37
 	vidiocQueryCtrl    = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2QueryCtrl{})<<16 | 'V'<<8 | 36
 	vidiocEnumSizes    = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2FrmSizeEnum{})<<16 | 'V'<<8 | 74
 	vidiocEnumInterval = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2FrmIvalEnum{})<<16 | 'V'<<8 | 75
