@@ -53,7 +53,7 @@ func TestBrowserBadNetwork(t *testing.T) {
 	}
 
 	network.Cut.Store(true)
-	<-time.After(3 * time.Second)
+	anna.until(`document.getElementById('callState').textContent.includes('seconds old')`) // its picture stands still, the page says
 	network.Cut.Store(false)
 	restored := time.Now()
 	got = anna.perceives(3 * time.Second)
@@ -63,4 +63,5 @@ func TestBrowserBadNetwork(t *testing.T) {
 		t.Errorf("the picture is back %.0f ms after an outage", back)
 	}
 	anna.state("incall")
+	anna.until(`document.getElementById('callState').textContent.includes('In call')`)
 }
