@@ -221,6 +221,7 @@ func codecsOf(estimators *estimators) (*webrtc.MediaEngine, *interceptor.Registr
 	if err := estimators.register(media, interceptors); err != nil {
 		return nil, nil, err
 	}
+	interceptors.Add(resendLimit{}) // before the one that sends again
 	if err := webrtc.ConfigureNack(media, interceptors); err != nil {
 		return nil, nil, fmt.Errorf("setting up retransmission: %w", err)
 	}

@@ -28,21 +28,24 @@ func (p *phone) through(door *process) *badnet.Relay {
 	return network
 }
 
-// TestBrowserBadNetwork has packets lost on the way to a real browser, then a narrow
-// way, then none at all: the picture moves on or comes back, and the visitor is heard.
+// TestBrowserBadNetwork has packets lost between a real browser and the door, then all of
+// them: the picture moves on or comes back, and both are heard.
 func TestBrowserBadNetwork(t *testing.T) {
 	door := start(t, simulated)
 	anna := openPhone(t, startBrowser(t), door.status().Page, "anna")
 	network := anna.through(door)
+	eval[bool](anna, probeScript+"probe.speaks()")
 	anna.login()
 	anna.answersThe(door)
 	if _, passed := network.Bytes(); passed == 0 {
 		t.Fatal("the media goes another way: the test proves nothing")
 	}
-	anna.probe()
+	anna.until("document.getElementById('stage').dataset.mic === 'on'")
+	eval[bool](anna, "probe.sees() && probe.hears()")
 
 	network.Loss.Store(50)
 	got := anna.perceives(6 * time.Second)
+	anna.beeps(door)
 	network.Loss.Store(0)
 	t.Logf("5 %% lost: %.1f pictures a second, longest gap %.0f ms, melody found in %.0f %%", got.rate(), got.longest(), 100*got.understood())
 	if got.longest() > 2000 || got.rate() < 7 {
@@ -53,7 +56,7 @@ func TestBrowserBadNetwork(t *testing.T) {
 	}
 
 	network.Cut.Store(true)
-	<-time.After(3 * time.Second)
+	anna.until(`document.getElementById('callState').textContent.includes('seconds old')`) // its picture stands still, the page says
 	network.Cut.Store(false)
 	restored := time.Now()
 	got = anna.perceives(3 * time.Second)
@@ -63,4 +66,5 @@ func TestBrowserBadNetwork(t *testing.T) {
 		t.Errorf("the picture is back %.0f ms after an outage", back)
 	}
 	anna.state("incall")
+	anna.until(`document.getElementById('callState').textContent.includes('In call')`)
 }

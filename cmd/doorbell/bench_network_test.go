@@ -33,7 +33,7 @@ func benchNetwork(b *testing.B, t *table) {
 		anna.state("home")
 		door.wait("the door to be quiet", func() bool { return len(door.asked().Door.Connections) == 0 })
 	}
-	t.head("network to the phone", "pictures a second", "longest gap", "glass to glass: median, 95th percentile", "the door sends, bit/s", "lost on the way", "melody found")
+	t.head("network between door and phone", "pictures a second", "longest gap", "glass to glass: median, 95th percentile", "the door sends, bit/s", "lost on the way", "melody found")
 	for _, c := range []struct {
 		name               string
 		loss, jitter, rate int64

@@ -123,6 +123,9 @@ func TestBrowserProbe(t *testing.T) {
 	if age := got.ages().at(0.5); age <= 0 || age > 1000 || len(got.ages()) < len(got.pictures)/2 {
 		t.Errorf("%d of %d pictures have a time code, %.0f ms old", len(got.ages()), len(got.pictures), age)
 	}
+	if age, says := got.ages().at(0.5), eval[float64](anna, "Number(document.getElementById('stage').dataset.age)"); math.Abs(age-says) > 150 {
+		t.Errorf("pictures are %.0f ms old, the page says %.0f", age, says)
+	}
 	if lag := got.lags.at(0.5); lag <= 0 || lag > 390 || len(got.lags) < 5 {
 		t.Errorf("%d notes are heard, %.0f ms late", len(got.lags), lag)
 	}

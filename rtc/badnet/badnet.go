@@ -15,12 +15,12 @@ import (
 // of a house.
 const Queue = 250 * time.Millisecond
 
-// Relay passes packets on between phones and the door, and does to those on the way to
-// the phone what its fields say. They may change at any time.
+// Relay passes packets on between phones and the door, and does to them what its fields
+// say. They may change at any time.
 type Relay struct {
-	Rate   atomic.Int64 // bit/s, IP and UDP headers included; 0: no limit
-	Loss   atomic.Int64 // packets of a thousand
-	Jitter atomic.Int64 // one packet in 20 waits up to so many milliseconds, and all behind it
+	Loss   atomic.Int64 // packets of a thousand, either way
+	Rate   atomic.Int64 // to the phone, bit/s, IP and UDP headers included; 0: no limit
+	Jitter atomic.Int64 // to the phone: one packet in 20 waits up to so many milliseconds, and all behind it
 	Cut    atomic.Bool  // nothing passes, either way
 
 	sent   atomic.Int64 // bytes that came from the door
@@ -87,11 +87,14 @@ func (r *Relay) toDoor() {
 		if err != nil {
 			return
 		}
-		if c := r.socket(from); c != nil && !r.Cut.Load() {
+		if c := r.socket(from); c != nil && !r.Cut.Load() && !r.loses() {
 			_, _ = c.Write(buffer[:n])
 		}
 	}
 }
+
+// loses tells whether a packet is lost.
+func (r *Relay) loses() bool { return rand.Int64N(1000) < r.Loss.Load() }
 
 // socket is the relay's side towards the door, for one phone.
 func (r *Relay) socket(phone *net.UDPAddr) *net.UDPConn {
@@ -132,7 +135,7 @@ func (r *Relay) fromDoor(c *net.UDPConn, packets chan<- due) {
 		}
 		r.sent.Add(int64(n))
 		now := time.Now()
-		if r.Cut.Load() || rand.Int64N(1000) < r.Loss.Load() || free.Sub(now) > Queue {
+		if r.Cut.Load() || r.loses() || free.Sub(now) > Queue {
 			continue
 		}
 		if free.Before(now) {

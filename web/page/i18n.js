@@ -99,6 +99,17 @@ export class Words {
   }
 
   /**
+   * seconds writes how long something takes: "3 seconds".
+   * @param {number} ms
+   * @param {number} [digits]  after the point
+   */
+  seconds(ms, digits = 0) {
+    /** @type {Intl.NumberFormatOptions} */
+    const style = { style: 'unit', unit: 'second', unitDisplay: 'long', minimumFractionDigits: digits, maximumFractionDigits: digits };
+    return new Intl.NumberFormat(this.language, style).format(ms / 1000);
+  }
+
+  /**
    * fill puts the words into the elements that name them: data-text, data-label, data-placeholder and data-alt.
    * @param {ParentNode} root
    */

@@ -12,12 +12,18 @@ export class Picture {
   #wanted = false;
   /** Counts attempts to play, so that a late failure of an old one changes nothing. */
   #attempt = 0;
+  /** When the picture was taken that is shown, in ms as performance.now() counts; NaN: there is none. */
+  #taken = NaN;
+  #awaited = 0;
 
   constructor() {
     for (const event of ['playing', 'resize', 'emptied', 'loadeddata']) {
       this.#remote.addEventListener(event, () => this.#look());
     }
     this.#tap.addEventListener('click', () => this.unlock());
+    document.addEventListener('visibilitychange', () => { // a hidden page is shown none, which is no delay
+      if (!Number.isNaN(this.#taken)) this.#taken = performance.now();
+    });
   }
 
   /** @param {MediaStream | null} stream */
@@ -25,6 +31,7 @@ export class Picture {
     if (this.#remote.srcObject !== stream) {
       this.#remote.srcObject = stream;
       this.#remote.muted = true;
+      this.#follow();
     }
     if (stream) {
       this.#remote.muted = !this.#wanted;
@@ -73,6 +80,28 @@ export class Picture {
     const works = this.#remote.volume === 0.5;
     this.#remote.volume = before;
     return works;
+  }
+
+  /**
+   * age is how long ago the picture was taken that is shown, in ms; null where there is none. Of browsers that can't tell it is
+   * how long that picture has been standing.
+   */
+  get age() {
+    return Number.isNaN(this.#taken) ? null : Math.max(0, performance.now() - this.#taken);
+  }
+
+  /** Notes when each picture of a stream was taken: captureTime is by this phone's clock, found by the sender's reports. */
+  #follow() {
+    const video = this.#remote;
+    this.#taken = NaN;
+    if (!video.requestVideoFrameCallback) return;
+    video.cancelVideoFrameCallback(this.#awaited);
+    /** @type {VideoFrameRequestCallback} */
+    const shown = (now, { captureTime }) => {
+      this.#taken = Math.min(captureTime ?? now, now);
+      this.#awaited = video.requestVideoFrameCallback(shown);
+    };
+    this.#awaited = video.requestVideoFrameCallback(shown);
   }
 
   async #play() {

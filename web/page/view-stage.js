@@ -15,6 +15,9 @@ import { screen } from './state.js';
 /** A key pressed within this time (ms) after the ring appeared was meant for something else. */
 const startled = 700;
 
+/** A picture that is older (ms) is said to be. */
+const late = 2_000;
+
 const micProblems = ['refused', 'missing', 'busy', 'insecure', 'lost'];
 
 /** StageView shows the call. */
@@ -25,6 +28,7 @@ export class StageView {
   #mic = byId('micBtn', HTMLButtonElement);
   /** @type {Post} */ #post;
   /** @type {Words} */ #words;
+  #picture;
   /** @type {Call | null} */ #call = null;
   #rangAt = 0;
   /** What had the focus before the stage came. @type {Element | null} */ #before = null;
@@ -39,6 +43,7 @@ export class StageView {
   constructor(post, words, picture, store) {
     this.#post = post;
     this.#words = words;
+    this.#picture = picture;
     const clicks = {
       acceptBtn: 'accept', declineBtn: 'decline', silenceBtn: 'silence', hangUpBtn: 'hangup', switchBtn: 'switch',
       refuseBtn: 'refuse', micRetryBtn: 'retrymic',
@@ -46,7 +51,7 @@ export class StageView {
     for (const [id, type] of Object.entries(clicks)) byId(id).addEventListener('click', () => post({ type }));
     this.#mic.addEventListener('click', () => this.#micClicked());
     this.#ring.addEventListener('keydown', (event) => this.#key(event));
-    this.#bindVolume(picture, store);
+    this.#bindVolume(store);
   }
 
   /** @param {State} state */
@@ -119,7 +124,20 @@ export class StageView {
     const counts = call.phase === 'incall' && call.link === 'connected';
     const state = byId('callState');
     state.setAttribute('aria-live', counts ? 'off' : 'polite'); // nobody wants each second read out
-    write(state, counts ? `${word} · ${duration(Date.now() - call.since)}` : word);
+    write(state, counts ? this.#stale(call) || `${word} · ${duration(Date.now() - call.since)}` : word);
+  }
+
+  /**
+   * stale says how old the picture is, where it stands still or comes late; else only who points at it learns it.
+   * @param {Call} call
+   */
+  #stale({ kind, devices }) {
+    const { age } = this.#picture;
+    byId('callState').title = age === null ? '' : this.#words.say('picture.age', { age: this.#words.seconds(age, 2) });
+    this.#stage.dataset.age = age === null ? '' : age.toFixed(0);
+    const known = age !== null && kind === 'door' && devices.camera === 'ok'; // of a lost camera there are words already
+    if (!known || age < late) return '';
+    return this.#words.say('picture.late', { age: this.#words.seconds(age) });
   }
 
   /** @param {Call} call */
@@ -181,11 +199,9 @@ export class StageView {
     byId('silenceBtn', HTMLButtonElement).disabled = call.silenced;
   }
 
-  /**
-   * @param {Picture} picture
-   * @param {Store} store
-   */
-  #bindVolume(picture, store) {
+  /** @param {Store} store */
+  #bindVolume(store) {
+    const picture = this.#picture;
     const slider = byId('volume', HTMLInputElement);
     const kept = store.get('volume');
     slider.value = String(typeof kept === 'number' ? kept : 100);

@@ -68,6 +68,7 @@ test('texts are filled in', () => {
   const ago = (ms) => words.ago(at, at + ms);
   assert.deepEqual([-5_000, 59_000, 60_000, 7_200_000, 86_400_000, 1_209_600_000].map(ago), ['now', 'now', '1 minute ago', '2 hours ago', 'yesterday', '2 weeks ago']);
   assert.deepEqual([-1, 1, 59_999, 60_001, 900_000].map(countdown), ['0:00', '0:01', '1:00', '1:01', '15:00']);
+  assert.deepEqual([words.seconds(3_400), new Words('de').seconds(40, 2)], ['3 seconds', '0,04 Sekunden']);
   assert.equal(new Words('de', { de: { more: 'mehr' } }).say('more'), 'mehr');
 });
 

@@ -46,6 +46,8 @@ export const de = {
   'picture.none': 'Kein Bild',
   'picture.of': 'Bild von {peer}',
   'picture.own': 'Eigenes Bild',
+  'picture.late': 'Bild {age} alt',
+  'picture.age': 'Verzögerung des Bildes: {age}',
   'call.calling': 'Ruft an…',
   'call.connecting': 'Verbindet…',
   'call.reconnecting': 'Verbindet neu…',

@@ -46,6 +46,8 @@ export const en = {
   'picture.none': 'No picture',
   'picture.of': 'Picture from {peer}',
   'picture.own': 'Your own picture',
+  'picture.late': 'Picture {age} old',
+  'picture.age': 'Delay of the picture: {age}',
   'call.calling': 'Calling…',
   'call.connecting': 'Connecting…',
   'call.reconnecting': 'Reconnecting…',

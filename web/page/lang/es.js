@@ -46,6 +46,8 @@ export const es = {
   'picture.none': 'Sin imagen',
   'picture.of': 'Imagen de {peer}',
   'picture.own': 'Tu imagen',
+  'picture.late': 'Imagen de hace {age}',
+  'picture.age': 'Retraso de la imagen: {age}',
   'call.calling': 'Llamando…',
   'call.connecting': 'Conectando…',
   'call.reconnecting': 'Reconectando…',

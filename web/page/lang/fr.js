@@ -46,6 +46,8 @@ export const fr = {
   'picture.none': 'Pas d’image',
   'picture.of': 'Image de {peer}',
   'picture.own': 'Votre image',
+  'picture.late': 'Image vieille de {age}',
+  'picture.age': 'Retard de l’image : {age}',
   'call.calling': 'Appel…',
   'call.connecting': 'Connexion…',
   'call.reconnecting': 'Reconnexion…',

@@ -46,6 +46,8 @@ export const it = {
   'picture.none': 'Nessuna immagine',
   'picture.of': 'Immagine da {peer}',
   'picture.own': 'La tua immagine',
+  'picture.late': 'Immagine di {age} fa',
+  'picture.age': 'Ritardo dell’immagine: {age}',
   'call.calling': 'Chiamata in corso…',
   'call.connecting': 'Collegamento…',
   'call.reconnecting': 'Nuovo collegamento…',
