@@ -100,11 +100,12 @@ func (f *feed) serve(ctx context.Context) {
 // retry runs the device over and over until ctx ends.
 func (f *feed) retry(ctx context.Context) {
 	wait := retryFirst
+	said := "" // in the log, of why
 	for ctx.Err() == nil {
 		pulse := newPulse(f.notify)
 		err := f.open(ctx, pulse.beat)
 		if pulse.stop() {
-			wait = retryFirst
+			wait, said = retryFirst, ""
 		}
 		f.ended()
 		if ctx.Err() != nil {
@@ -113,7 +114,12 @@ func (f *feed) retry(ctx context.Context) {
 		if err == nil {
 			err = errors.New("the stream ended")
 		}
-		f.log.Warn("device lost, trying again", "error", err, "in", wait)
+		level := slog.LevelWarn
+		if err.Error() == said { // not every second while it is away
+			level = slog.LevelDebug
+		}
+		said = err.Error()
+		f.log.Log(ctx, level, "device lost, trying again", "error", err, "in", wait)
 		f.notify(DeviceLost)
 		select {
 		case <-ctx.Done():

@@ -1,10 +1,12 @@
 package rtc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -34,13 +36,14 @@ func TestKeyRequestsMerge(t *testing.T) {
 }
 
 // TestFeedRetries watches a device that fails at every start: it is tried
-// again, later each time, and not once more after nobody wants it.
+// again, later each time, and not once more after nobody wants it. The log says so once.
 func TestFeedRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		var opened []time.Duration
 		var states []DeviceState
-		f := newFeed("camera", slog.New(slog.DiscardHandler),
+		var log bytes.Buffer
+		f := newFeed("camera", slog.New(slog.NewTextHandler(&log, nil)),
 			func(s DeviceState) { states = append(states, s) }, func() {},
 			func(context.Context, func()) error {
 				opened = append(opened, time.Since(start))
@@ -62,6 +65,9 @@ func TestFeedRetries(t *testing.T) {
 		}
 		if states[0] != DeviceLost || states[len(states)-1] != DeviceIdle {
 			t.Errorf("states %v", states)
+		}
+		if n := strings.Count(log.String(), "no such device"); n != 1 {
+			t.Errorf("the log says it %d times:\n%s", n, log.String())
 		}
 	})
 }

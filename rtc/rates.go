@@ -20,8 +20,8 @@ const (
 	// bit/s: more than a picture takes, so that it is as good as it can be at once.
 	rateFirst = 8_000_000
 	// rateFloor is the lowest bit rate that all phones are brought down to for the
-	// weakest, bit/s. Where others watch too, a phone that gets less for starveTime
-	// sees key frames alone, and comes back from that with rateReturn.
+	// weakest, bit/s. Where others watch too, a phone for which that is too much for
+	// starveTime sees key frames alone, and comes back from that with rateReturn.
 	rateFloor  = 120_000
 	rateReturn = 180_000
 	starveTime = 3 * time.Second
@@ -124,8 +124,8 @@ func (p *peer) estimate() (rate int, ok bool) {
 }
 
 // crowded tells whether what is sent is too much for the phone's network: packets take
-// longer and longer, or get lost. A low estimate alone doesn't tell that. It can't be
-// higher than what is sent, which is little where nothing moves before the camera.
+// longer and longer, or get lost. A low estimate alone doesn't tell that. It falls
+// below what is sent, which is little where nothing moves before the camera.
 func (p *peer) crowded() bool {
 	stats := (*p.estimator.Load()).GetStats()
 	loss, _ := stats["averageLoss"].(float64)

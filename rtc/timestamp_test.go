@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestTimestampsGoOn has camera and microphone fail and come back: a browser would hold
-// back, or throw away, what seems to be older than what it has.
+// TestTimestampsGoOn has camera and microphone fail and come back: what comes then must
+// not seem to be older than what the phones have.
 func TestTimestampsGoOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		clock  float64
