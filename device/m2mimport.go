@@ -107,7 +107,7 @@ func (e *m2mEncoder) encodeBuffer(b *cameraBuffer, captured time.Time, key bool,
 	if errors.Is(err, errNotTaken) {
 		e.lent[b.index] = nil
 		b.release()
-		return &errNotImported{err}
+		return &errNotImported{errors.Unwrap(err)} // without the encoder's name
 	}
 	return err
 }
