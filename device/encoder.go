@@ -112,7 +112,7 @@ func (c *encoderChooser) giveUp(encoder pictureEncoder, err error) bool {
 // failed: opened anew, it gets copies.
 func (c *encoderChooser) copyInstead(encoder pictureEncoder, err error) bool {
 	h, ok := encoder.(*hardwareEncoder)
-	why := (*errNotImported)(nil)
+	why := (*notImportedError)(nil)
 	if !ok || !errors.As(err, &why) {
 		return false
 	}

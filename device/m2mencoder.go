@@ -108,15 +108,13 @@ func (e *m2mEncoder) start(format fourCC) error {
 // is picture where it wants more rows or columns.
 func (e *m2mEncoder) chooseRaw(width, height uint32) error {
 	offered := e.raw.formats()
-	wanted := m2mFormat{width: width, height: height}
-	if i := slices.IndexFunc(m2mRawFormats[:], func(f fourCC) bool { return slices.Contains(offered, f) }); i >= 0 {
-		wanted.fourCC = m2mRawFormats[i]
+	i := slices.IndexFunc(m2mRawFormats[:], func(f fourCC) bool { return slices.Contains(offered, f) })
+	if i < 0 {
+		return fmt.Errorf("it takes none of %v, but %v", m2mRawFormats, offered)
 	}
+	wanted := m2mFormat{fourCC: m2mRawFormats[i], width: width, height: height}
 	if c := e.settings.camera; c != nil && slices.Contains(offered, c.layout.format) {
 		wanted.fourCC, wanted.stride = c.layout.format, uint32(c.layout.stride)
-	}
-	if wanted.fourCC == 0 {
-		return fmt.Errorf("it takes none of %v, but %v", m2mRawFormats, offered)
 	}
 	if err := e.raw.setFormat(wanted); err != nil {
 		return err

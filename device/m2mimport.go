@@ -7,12 +7,12 @@ import (
 	"unsafe"
 )
 
-// errNotImported is why an encoder doesn't read the camera's buffers in place, and is
+// notImportedError is why an encoder doesn't read the camera's buffers in place, and is
 // given copies: found when it is opened, or while it works. Then it is to be opened anew.
-type errNotImported struct{ cause error }
+type notImportedError struct{ cause error }
 
-func (e *errNotImported) Error() string { return e.cause.Error() }
-func (e *errNotImported) Unwrap() error { return e.cause }
+func (e *notImportedError) Error() string { return e.cause.Error() }
+func (e *notImportedError) Unwrap() error { return e.cause }
 
 // adopt makes OUTPUT take the buffers of another driver in place of its own, each of so
 // many bytes and known by its descriptor (V4L2_MEMORY_DMABUF), and lets the queue run
@@ -50,7 +50,7 @@ func (q *m2mQueue) adopt(descriptors []int, length uint32) error {
 func (e *m2mEncoder) importBuffers() error {
 	c := e.settings.camera
 	if c == nil {
-		return errors.New("they are not as the camera gave them")
+		return errors.New("they do not lie in a camera's buffers")
 	}
 	if e.settings.copies != nil {
 		return e.settings.copies
@@ -75,14 +75,14 @@ func (e *m2mEncoder) importBuffers() error {
 // way says whether pictures are copied on their way to the encoder, and why.
 func (e *m2mEncoder) way() string {
 	if e.copied == nil {
-		return "which reads them in the camera's buffers"
+		return "which reads the pictures in the camera's buffers"
 	}
-	return "which gets copies of them: " + e.copied.Error()
+	return "which gets copies of the pictures: " + e.copied.Error()
 }
 
 // encodeBuffer is encode of what lies in a camera's buffer, of the camera that the
 // encoder was opened for. Where the encoder keeps as many buffers as the camera can
-// spare, the picture is left out. It fails with *errNotImported where the driver
+// spare, the picture is left out. It fails with *notImportedError where the driver
 // doesn't take the buffer, or gives none back for half a second's pictures.
 func (e *m2mEncoder) encodeBuffer(b *cameraBuffer, captured time.Time, key bool, emit func(m2mUnit) error) error {
 	if e.lent == nil {
@@ -107,7 +107,7 @@ func (e *m2mEncoder) encodeBuffer(b *cameraBuffer, captured time.Time, key bool,
 	if errors.Is(err, errNotTaken) {
 		e.lent[b.index] = nil
 		b.release()
-		return &errNotImported{errors.Unwrap(err)} // without the encoder's name
+		return &notImportedError{errors.Unwrap(err)} // without the encoder's name
 	}
 	return err
 }
@@ -124,7 +124,7 @@ func (e *m2mEncoder) spare(emit func(m2mUnit) error) (bool, error) {
 		}
 	}
 	if e.late++; e.late > int(e.settings.rate/2) {
-		return false, &errNotImported{fmt.Errorf("it keeps more than the %d that the camera can spare", e.settings.camera.spare)}
+		return false, &notImportedError{fmt.Errorf("it keeps more than the %d that the camera can spare", e.settings.camera.spare)}
 	}
 	return false, nil
 }

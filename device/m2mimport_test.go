@@ -151,7 +151,7 @@ func TestHardwareEncoderImports(t *testing.T) {
 		n.padding = 1 // as the encoder has it
 		return n
 	}
-	const imported = "which reads them in the camera's buffers"
+	const imported = "which reads the pictures in the camera's buffers"
 	const tooMany = "it keeps more than the 2 that the camera can spare"
 	for name, test := range map[string]struct {
 		format fourCC
@@ -166,8 +166,8 @@ func TestHardwareEncoderImports(t *testing.T) {
 		"four buffers":              {pixYU12, func(m *fakeMachine) { m.camera.few = 4 }, imported},
 		"an old kernel":             {pixYU12, func(m *fakeMachine) { m.codec.silent = true }, imported},
 		"too many kept":             {pixYU12, func(m *fakeMachine) { m.codec.hold = 2 }, tooMany},
-		"three buffers":             {pixYU12, func(m *fakeMachine) { m.camera.few = 3 }, "which gets copies of them: they are not as the camera gave them"},
-		"encoder has its own":       {pixYU12, func(m *fakeMachine) { m.codec.adopts = nil }, "copies of them: it takes no buffers but its own"},
+		"three buffers":             {pixYU12, func(m *fakeMachine) { m.camera.few = 3 }, "which gets copies of the pictures: they do not lie in a camera's buffers"},
+		"encoder has its own":       {pixYU12, func(m *fakeMachine) { m.codec.adopts = nil }, "copies of the pictures: it takes no buffers but its own"},
 		"an old kernel, own":        {pixYU12, func(m *fakeMachine) { m.codec.silent, m.codec.adopts = true, nil }, "no buffers but its own: invalid argument"},
 		"camera keeps its own":      {pixYU12, func(m *fakeMachine) { m.camera.exportErr = unix.ENOTTY }, "camera /dev/video0 does not share its buffers"},
 		"rows of another length":    {pixYU12, func(m *fakeMachine) { m.camera.padding = 32 }, "rows of 321 bytes, the camera gives YU12 in 240 of 352"},
@@ -176,10 +176,10 @@ func TestHardwareEncoderImports(t *testing.T) {
 		"another format":            {pixNV12, func(m *fakeMachine) { m.codec.raw = []fourCC{pixYU12} }, "it wants YU12"},
 		"another format, not YU12":  {pixYUYV, func(m *fakeMachine) { m.codec.raw = []fourCC{pixNV12} }, "it wants NV12"},
 		"another format, packed":    {pixYUYV, func(*fakeMachine) {}, "it wants YU12"},
-		"packed, of another length": {pixYUYV, func(m *fakeMachine) { m.codec.raw, m.codec.align = []fourCC{pixYUYV}, 16 }, "it wants YUYV"},
-		"the first is refused":      {pixYU12, func(m *fakeMachine) { m.codec.refuses = 1 }, "copies of them: giving it a buffer: bad address"},
-		"a later one is refused":    {pixYU12, func(m *fakeMachine) { m.codec.refuses = 7; m.codec.planes = true }, "copies of them: giving it a buffer: bad address"},
-		"refused, one kept":         {pixYU12, func(m *fakeMachine) { m.codec.refuses, m.codec.hold = 7, 1 }, "copies of them: giving it a buffer: bad address"},
+		"packed, of another length": {pixYUYV, func(m *fakeMachine) { m.codec.raw, m.codec.align = []fourCC{pixYUYV, pixNV12}, 16 }, "it wants YUYV"},
+		"the first is refused":      {pixYU12, func(m *fakeMachine) { m.codec.refuses = 1 }, "copies of the pictures: giving it a buffer: bad address"},
+		"a later one is refused":    {pixYU12, func(m *fakeMachine) { m.codec.refuses = 7; m.codec.planes = true }, "copies of the pictures: giving it a buffer: bad address"},
+		"refused, one kept":         {pixYU12, func(m *fakeMachine) { m.codec.refuses, m.codec.hold = 7, 1 }, "copies of the pictures: giving it a buffer: bad address"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -261,8 +261,8 @@ func TestImportBesideOtherUses(t *testing.T) {
 		turn Transform
 		says string
 	}{
-		"mirrored":    {Transform{Mirror: true}, "which gets copies of them: they are not as the camera gave them"},
-		"as they are": {Transform{}, "which reads them in the camera's buffers"},
+		"mirrored":    {Transform{Mirror: true}, "which gets copies of the pictures: they do not lie in a camera's buffers"},
+		"as they are": {Transform{}, "which reads the pictures in the camera's buffers"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newFakeNode(fakeFormat{format: pixYU12, sizes: []v4l2FrmSizeEnum{discrete(320, 240)}})
@@ -302,6 +302,34 @@ func TestImportBesideOtherUses(t *testing.T) {
 				t.Errorf("%d units; the path is %q, which doesn't say %q", units, path, test.says)
 			}
 		})
+	}
+}
+
+// What it costs to bring a picture of 1280x720 from a camera's buffer to an encoder's, which sharing them saves.
+func BenchmarkToEncoder(b *testing.B) {
+	const width, height = 1280, 720
+	for _, format := range []fourCC{pixYU12, pixNV12, pixYUYV} {
+		from := layout{format: format, width: width, height: height}
+		from.stride = from.leastStride()
+		src, p := make([]byte, from.size()), newPicture(width, height)
+		to := layout{format: pixYU12, width: width, height: height, stride: width}
+		dst := make([]byte, to.size())
+		for name, carry := range map[string]func() error{
+			"by a picture": func() error {
+				err := from.convert(p, src)
+				to.fill(dst, p)
+				return err
+			},
+			"in one pass": func() error { return from.convert(to.view(dst, height), src) },
+		} {
+			b.Run(format.String()+" "+name, func(b *testing.B) {
+				for b.Loop() {
+					if err := carry(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }
 
