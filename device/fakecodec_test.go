@@ -45,6 +45,8 @@ type fakeCodec struct {
 	stopped bool
 }
 
+const v4l2BufCapMMAP = 0x01 // V4L2_BUF_CAP_SUPPORTS_MMAP
+
 type fakePicture struct {
 	v4l2Buffer
 	picture *image.YCbCr // nil: it is still in the buffer

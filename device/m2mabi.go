@@ -78,7 +78,6 @@ const (
 	v4l2BufTypeVideoCaptureMplane = 9
 	v4l2BufTypeVideoOutputMplane  = 10
 
-	v4l2BufCapMMAP   = 0x01 // V4L2_BUF_CAP_SUPPORTS_MMAP
 	v4l2BufCapDMABUF = 0x04 // V4L2_BUF_CAP_SUPPORTS_DMABUF
 
 	v4l2SelectionCrop = 0 // V4L2_SEL_TGT_CROP
