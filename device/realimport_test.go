@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -215,6 +216,40 @@ func TestRealEncoderRefuses(t *testing.T) {
 		}
 		pictures, stamps := i.film(t, 5)
 		i.close(t, env[1], pictures, stamps)
+	}
+}
+
+// A camera that is pulled out while the encoder has its buffers is told as that, and leaves nothing behind.
+func TestRealEncoderUnplugged(t *testing.T) {
+	env := environment(t, "DOORBELL_TEST_ENCODER", "DOORBELL_TEST_IMPORT", "DOORBELL_TEST_CAMERA_DRIVER", "DOORBELL_TEST_CAMERA_DEVICE")
+	before := descriptors(t)
+	for range 5 {
+		i := openImporting(t, linux{}, env[1], env[0], CameraOptions{Width: 640, Height: 480, Format: "YU12"})
+		if i.encoder.copied != nil {
+			t.Fatal(i.encoder.copied)
+		}
+		i.film(t, 3)
+		unbound := make(chan error, 1)
+		go func() { unbound <- os.WriteFile(filepath.Join(env[2], "unbind"), []byte(env[3]), 0) }()
+		var f Frame
+		var err error
+		for err == nil {
+			if f, err = i.camera.readFrame(t.Context()); err == nil {
+				if err := i.encoder.encodeBuffer(f.buffer, f.Captured, false, i.emit); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if !errors.Is(err, ErrUnplugged) {
+			t.Errorf("unplugged: %v", err)
+		}
+		if err := errors.Join(i.encoder.close(), i.camera.Close(), <-unbound); err != nil {
+			t.Error(err)
+		}
+		sysfs(t, filepath.Join(env[2], "bind"), env[3])
+	}
+	if after := descriptors(t); after != before {
+		t.Errorf("%d descriptors, %d before", after, before)
 	}
 }
 

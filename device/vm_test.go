@@ -90,6 +90,7 @@ func TestMachineCodec(t *testing.T) {
 			env := []string{
 				"DOORBELL_TEST_ENCODER=" + nodes[0], "DOORBELL_TEST_DECODER=" + nodes[1],
 				"DOORBELL_TEST_IMPORT=" + guest.VideoDevice, "DOORBELL_TEST_IMPORT_SCALED=" + scaled,
+				"DOORBELL_TEST_CAMERA_DRIVER=/sys/bus/platform/drivers/vivid", "DOORBELL_TEST_CAMERA_DEVICE=vivid.0",
 			}
 			g.GoTest(t, "doorbell/device", env, "-test.run=RealEncoder", "-test.bench=RealEncoder", "-test.benchtime=20x", "-test.timeout=4m")
 		})
