@@ -25,15 +25,19 @@ func newLayout(p *v4l2PixFormat) (layout, error) {
 	if l.width < 16 || l.height < 16 || l.width > maxPictureSide || l.height > maxPictureSide {
 		return l, fmt.Errorf("driver set a size of %dx%d", l.width, l.height)
 	}
-	least := l.width
-	if l.format == pixYUYV || l.format == pixUYVY {
-		least = (l.width + 1) / 2 * 4
-	}
-	if l.format == pixYU12 || l.format == pixYV12 {
-		least = (l.width + 1) &^ 1
-	}
-	l.stride = max(l.stride, least)
+	l.stride = max(l.stride, l.leastStride())
 	return l, nil
+}
+
+// leastStride is how many bytes a row of the first plane takes.
+func (l layout) leastStride() int {
+	switch l.format {
+	case pixYUYV, pixUYVY:
+		return (l.width + 1) / 2 * 4
+	case pixYU12, pixYV12:
+		return (l.width + 1) &^ 1
+	}
+	return l.width
 }
 
 // size is how many bytes a whole picture takes at least. The last row of a
@@ -50,11 +54,19 @@ func (l layout) size() int {
 	}
 }
 
+// check tells whether a whole picture has come.
+func (l layout) check(src []byte) error {
+	if len(src) < l.size() {
+		return fmt.Errorf("picture of %d bytes is shorter than the %d of %s %dx%d", len(src), l.size(), l.format, l.width, l.height)
+	}
+	return nil
+}
+
 // convert writes a raw picture of this layout into dst, which newPicture made
 // for its size. Source rows and columns beyond an even size are cropped.
 func (l layout) convert(dst *image.YCbCr, src []byte) error {
-	if len(src) < l.size() {
-		return fmt.Errorf("picture of %d bytes is shorter than the %d of %s %dx%d", len(src), l.size(), l.format, l.width, l.height)
+	if err := l.check(src); err != nil {
+		return err
 	}
 	chroma := l.stride * l.height // where the second plane begins
 	switch l.format {
@@ -104,6 +116,37 @@ func (l layout) fill(dst []byte, p *image.YCbCr) {
 		for x := range a {
 			row[2*x], row[2*x+1] = a[x], b[x]
 		}
+	}
+}
+
+// copyTo writes a picture of this layout into dst, laid out as another of the same
+// format, which may have more bytes in a row and more rows.
+func (l layout) copyTo(dst []byte, to layout, src []byte) {
+	chroma, toChroma, rows := l.stride*l.height, to.stride*to.height, l.height/2
+	switch l.format {
+	case pixYUYV, pixUYVY:
+		copyPlane(dst, to.stride, src, l.stride, 2*l.width, l.height)
+		return
+	case pixNV12, pixNV21:
+		copyPlane(dst[toChroma:], to.stride, src[chroma:], l.stride, l.width, rows)
+	default:
+		copyPlane(dst[toChroma:], to.stride/2, src[chroma:], l.stride/2, l.width/2, rows)
+		chroma, toChroma = chroma+l.stride/2*rows, toChroma+to.stride/2*((to.height+1)/2)
+		copyPlane(dst[toChroma:], to.stride/2, src[chroma:], l.stride/2, l.width/2, rows)
+	}
+	copyPlane(dst, to.stride, src, l.stride, l.width, l.height)
+}
+
+// view is the memory of a planar layout as a picture of so many rows.
+func (l layout) view(memory []byte, height int) *image.YCbCr {
+	first := memory[l.stride*l.height:]
+	second := first[l.stride/2*((l.height+1)/2):]
+	if l.format == pixYV12 {
+		first, second = second, first
+	}
+	return &image.YCbCr{
+		Y: memory, Cb: first, Cr: second, YStride: l.stride, CStride: l.stride / 2,
+		SubsampleRatio: image.YCbCrSubsampleRatio420, Rect: image.Rect(0, 0, l.width, height),
 	}
 }
 

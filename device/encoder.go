@@ -14,6 +14,8 @@ type encoderSettings struct {
 	rate          float64       // pictures per second
 	bitRate       int           // bit/s; 0 fits the size
 	keyInterval   time.Duration // between key frames nobody asked for
+	camera        *RawCamera    // in whose buffers the pictures are; nil: they are elsewhere
+	copies        error         // why they are to be copied from there; nil: only where it has to be
 }
 
 // pictureEncoder makes H.264 of pictures of one size. It belongs to one goroutine.
@@ -25,6 +27,11 @@ type pictureEncoder interface {
 	drain(emit func(Frame) error) error
 	// close frees the encoder, and what is inside it is lost.
 	close() error
+}
+
+// bufferEncoder is one that can do with a picture in a camera's buffer.
+type bufferEncoder interface {
+	encodeBuffer(b *cameraBuffer, captured time.Time, key bool, emit func(Frame) error) error
 }
 
 // Encoder is which encoder a Video uses for cameras that give pictures.
@@ -46,6 +53,7 @@ type encoderChooser struct {
 	nodes  string // the folder of device nodes
 
 	failed map[string]error // hardware that is not tried again, by path
+	copies map[string]error // hardware that does not get on with a camera's buffers, by what meeting says
 }
 
 // open makes an encoder, and says in words which it is and why.
@@ -56,8 +64,9 @@ func (c *encoderChooser) open(s encoderSettings) (encoder pictureEncoder, words 
 			err := c.failed[info.Path]
 			if err == nil {
 				var e *hardwareEncoder
+				s.copies = c.copies[meeting(info.Path, s)]
 				if e, err = newHardwareEncoder(c.kernel, info, s); err == nil {
-					return e, fmt.Sprintf("encoded by the hardware, %s", info), nil
+					return e, fmt.Sprintf("encoded by the hardware, %s, %s", info, e.way()), nil
 				}
 			}
 			problems = append(problems, err.Error())
@@ -80,6 +89,14 @@ func (c *encoderChooser) open(s encoderSettings) (encoder pictureEncoder, words 
 	return software, fmt.Sprintf("encoded in software by OpenH264 (%s)", why), nil
 }
 
+// meeting names an encoder and a camera that are to share buffers.
+func meeting(path string, s encoderSettings) string {
+	if s.camera == nil {
+		return path
+	}
+	return path + " " + s.camera.String()
+}
+
 // giveUp notes that hardware has failed, and reports whether there is something
 // else to go on with.
 func (c *encoderChooser) giveUp(encoder pictureEncoder, err error) bool {
@@ -88,6 +105,18 @@ func (c *encoderChooser) giveUp(encoder pictureEncoder, err error) bool {
 		return false
 	}
 	c.failed[h.device.path] = err
+	return true
+}
+
+// copyInstead notes that hardware can't share the camera's buffers, if that is what has
+// failed: opened anew, it gets copies.
+func (c *encoderChooser) copyInstead(encoder pictureEncoder, err error) bool {
+	h, ok := encoder.(*hardwareEncoder)
+	why := (*notImportedError)(nil)
+	if !ok || !errors.As(err, &why) {
+		return false
+	}
+	c.copies[meeting(h.device.path, h.settings)] = why
 	return true
 }
 
@@ -113,6 +142,12 @@ func newHardwareEncoder(k kernel, info EncoderInfo, s encoderSettings) (*hardwar
 // encode is as pictureEncoder says.
 func (e *hardwareEncoder) encode(p *image.YCbCr, captured time.Time, key bool, emit func(Frame) error) error {
 	return e.m2mEncoder.encode(p, captured, key, e.framed(emit))
+}
+
+// encodeBuffer is encode of a picture in the buffer of the camera that the encoder was
+// opened for.
+func (e *hardwareEncoder) encodeBuffer(b *cameraBuffer, captured time.Time, key bool, emit func(Frame) error) error {
+	return e.m2mEncoder.encodeBuffer(b, captured, key, e.framed(emit))
 }
 
 // drain is as pictureEncoder says.

@@ -21,6 +21,7 @@ type fakeDriver struct {
 	nodes map[string]*fakeNode // by base name, such as video0
 	mu    sync.Mutex
 	open  map[int]*fakeNode
+	files map[int][]byte // exported buffers, by descriptor
 }
 
 // fakeNode is one device. Fields are set before it is opened; what follows mu
@@ -35,6 +36,8 @@ type fakeNode struct {
 	padding    uint32 // bytes added to each row
 	controls   map[uint32]*v4l2QueryCtrl
 	menu       []int64 // of the controls that are one; noItem is a gap
+	exportErr  error
+	few        uint32 // buffers that it gives at most, unless 0
 
 	mu       sync.Mutex
 	set      map[uint32]int32 // controls that were set
@@ -49,6 +52,7 @@ type fakeNode struct {
 	dqErr    []error // for the next DQBUFs, before anything else
 	capErr   error   // for QUERYCAP
 	fd       int
+	least    int // buffers that it ever had, once it streamed
 }
 
 const noItem = math.MinInt64
@@ -74,11 +78,14 @@ func newFakeNode(formats ...fakeFormat) *fakeNode {
 }
 
 func newFakeDriver(t testing.TB, nodes map[string]*fakeNode) *fakeDriver {
-	d := &fakeDriver{t: t, nodes: nodes, open: map[int]*fakeNode{}}
+	d := &fakeDriver{t: t, nodes: nodes, open: map[int]*fakeNode{}, files: map[int][]byte{}}
 	t.Cleanup(func() {
 		for fd, n := range d.open {
 			t.Errorf("device %d was not closed", fd)
 			_ = unix.Close(n.fd)
+		}
+		if len(d.files) > 0 {
+			t.Errorf("%d exported buffers were not closed", len(d.files))
 		}
 		for name, n := range nodes {
 			if n.mapped != 0 || n.on {
@@ -110,9 +117,37 @@ func (d *fakeDriver) Open(path string) (int, error) {
 func (d *fakeDriver) Close(fd int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.open[fd].fd = -1
+	if n := d.open[fd]; n != nil {
+		n.fd = -1
+	}
 	delete(d.open, fd)
+	delete(d.files, fd)
 	return unix.Close(fd)
+}
+
+// export makes a buffer a file.
+func (d *fakeDriver) export(n *fakeNode, e *v4l2ExportBuffer) error {
+	if n.exportErr != nil {
+		return n.exportErr
+	}
+	if int(e.Index) >= len(n.memory) || e.Type != v4l2BufTypeVideoCapture {
+		return unix.EINVAL
+	}
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.files[fd], e.FD = n.memory[e.Index], int32(fd)
+	return nil
+}
+
+// file is the buffer that a descriptor stands for.
+func (d *fakeDriver) file(fd int) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.files[fd]
 }
 
 func (d *fakeDriver) node(fd int) *fakeNode {
@@ -152,6 +187,8 @@ func (d *fakeDriver) Ioctl(fd int, request uintptr, argument unsafe.Pointer) err
 			return n.capErr
 		}
 		*(*v4l2Capability)(argument) = n.capability
+	case vidiocExpBuf:
+		return d.export(n, (*v4l2ExportBuffer)(argument))
 	case vidiocEnumFmt, vidiocEnumSizes, vidiocEnumInterval:
 		return n.enumerate(request, argument)
 	case vidiocSetFmt:
@@ -263,7 +300,10 @@ func (n *fakeNode) stream(request uintptr, argument unsafe.Pointer) error {
 			return unix.EINVAL
 		}
 		if r.Count > 0 {
-			n.memory = nil
+			n.memory, n.least = nil, int(r.Count)
+		}
+		if n.few > 0 {
+			r.Count = min(r.Count, n.few)
 		}
 		for range r.Count {
 			n.memory = append(n.memory, make([]byte, n.format.SizeImage))
@@ -299,6 +339,7 @@ func (n *fakeNode) dequeue(b *v4l2Buffer) error {
 	_, _ = unix.Read(n.fd, count[:])
 	*b = n.filled[0]
 	n.filled = n.filled[1:]
+	n.least = min(n.least, len(n.filled)+len(n.queued))
 	return nil
 }
 

@@ -11,10 +11,28 @@ import (
 
 // Frame is one picture or one access unit. It is valid until the next is read.
 type Frame struct {
-	Picture  *image.YCbCr // 4:2:0; nil where AccessUnit is set
+	Picture  *image.YCbCr // 4:2:0; nil where Unit is set
 	Unit     []byte       // H.264 with 4-byte start codes; nil where Picture is set
 	Key      bool         // Unit is an IDR picture with its SPS and PPS
 	Captured time.Time    // with Go's monotonic reading
+
+	buffer *cameraBuffer // what the picture lies in where Picture and Unit are nil
+}
+
+// picture is the picture, made of the camera's buffer where it has to be.
+func (f *Frame) picture() (*image.YCbCr, error) {
+	if f.buffer != nil {
+		return f.buffer.picture()
+	}
+	return f.Picture, nil
+}
+
+// size is that of the picture, pixels.
+func (f *Frame) size() image.Point {
+	if f.buffer != nil {
+		return image.Pt(f.buffer.camera.layout.width, f.buffer.camera.layout.height)
+	}
+	return f.Picture.Rect.Size()
 }
 
 // frameReader is a camera whose source may give either.
@@ -25,6 +43,11 @@ type frameReader interface {
 // pictureReader is a camera that gives raw pictures.
 type pictureReader interface {
 	ReadPicture(ctx context.Context) (*image.YCbCr, time.Time, error)
+}
+
+// frameLender is a camera that leaves its pictures in its driver's buffers.
+type frameLender interface {
+	readFrame(ctx context.Context) (Frame, error)
 }
 
 // unitReader is a camera that gives H.264.
@@ -42,6 +65,8 @@ func readerOf(camera io.Closer) (func(ctx context.Context) (Frame, error), error
 		return nil, errors.New("no camera was opened")
 	case frameReader:
 		return c.ReadFrame, nil
+	case frameLender:
+		return c.readFrame, nil
 	case pictureReader:
 		return func(ctx context.Context) (Frame, error) {
 			p, captured, err := c.ReadPicture(ctx)

@@ -36,8 +36,8 @@ type v4l2FormatMP struct {
 	_    [200 - 192]byte
 }
 
-// v4l2Plane is struct v4l2_plane. Where is its union m: the offset to map, in its
-// first four bytes.
+// v4l2Plane is struct v4l2_plane. Where is its union m: the offset to map or the
+// descriptor of a DMABUF, in its first four bytes.
 type v4l2Plane struct {
 	BytesUsed  uint32
 	Length     uint32
@@ -47,6 +47,9 @@ type v4l2Plane struct {
 }
 
 func (p *v4l2Plane) offset() int64 { return int64(*(*uint32)(unsafe.Pointer(&p.Where))) }
+
+// setDescriptor writes a DMABUF's descriptor into a union m.
+func setDescriptor(where *uintptr, fd int) { *(*int32)(unsafe.Pointer(where)) = int32(fd) }
 
 // v4l2EncoderCmd is struct v4l2_encoder_cmd.
 type v4l2EncoderCmd struct {
@@ -74,6 +77,8 @@ const (
 	v4l2BufTypeVideoOutput        = 2
 	v4l2BufTypeVideoCaptureMplane = 9
 	v4l2BufTypeVideoOutputMplane  = 10
+
+	v4l2BufCapDMABUF = 0x04 // V4L2_BUF_CAP_SUPPORTS_DMABUF
 
 	v4l2SelectionCrop = 0 // V4L2_SEL_TGT_CROP
 	v4l2EncoderStop   = 1 // V4L2_ENC_CMD_STOP

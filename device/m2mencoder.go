@@ -32,10 +32,14 @@ type m2mEncoder struct {
 	wait       *waiter
 	epoch      time.Time // stamps count from it
 	forcible   bool      // makes key frames on demand
+	copied     error     // why raw pictures are copied; nil: they are read in the camera's buffers
 
-	inside  int       // pictures that went in and did not come out
-	came    time.Time // when the last one came out, or the first went in
-	started bool      // one has come out
+	inside    int             // pictures that went in and did not come out
+	came      time.Time       // when the last one came out, or the first went in
+	started   bool            // one has come out
+	keyWanted bool            // of the next picture
+	lent      []*cameraBuffer // the camera's buffers that the driver has, by index; nil: they are copied
+	late      int             // pictures left out in a row, since the driver had as many as may be lent
 }
 
 // m2mRawFormats are what pictures can be handed over in, the least work first.
@@ -84,8 +88,10 @@ func (e *m2mEncoder) start(format fourCC) error {
 	interval := v4l2StreamParm{Type: e.raw.kind, TimePerFrame: v4l2Fract{Numerator: 1000, Denominator: uint32(e.settings.rate*1000 + 0.5)}}
 	_ = e.device.ioctl(vidiocSetParm, unsafe.Pointer(&interval)) // a wish: some drivers count by time stamps
 	e.configure()
-	if err := e.raw.start(m2mBuffers); err != nil {
-		return err
+	if e.copied = e.importBuffers(); e.copied != nil {
+		if err := e.raw.start(m2mBuffers); err != nil {
+			return err
+		}
 	}
 	if err := e.coded.start(m2mBuffers); err != nil {
 		return err
@@ -106,7 +112,11 @@ func (e *m2mEncoder) chooseRaw(width, height uint32) error {
 	if i < 0 {
 		return fmt.Errorf("it takes none of %v, but %v", m2mRawFormats, offered)
 	}
-	if err := e.raw.setFormat(m2mFormat{fourCC: m2mRawFormats[i], width: width, height: height}); err != nil {
+	wanted := m2mFormat{fourCC: m2mRawFormats[i], width: width, height: height}
+	if c := e.settings.camera; c != nil && slices.Contains(offered, c.layout.format) {
+		wanted.fourCC, wanted.stride = c.layout.format, uint32(c.layout.stride)
+	}
+	if err := e.raw.setFormat(wanted); err != nil {
 		return err
 	}
 	f := e.raw.format
@@ -119,7 +129,8 @@ func (e *m2mEncoder) chooseRaw(width, height uint32) error {
 			return errors.Join(fmt.Errorf("it encodes %dx%d of %dx%d", s.Width, s.Height, width, height), err)
 		}
 	}
-	e.layout = layout{format: f.fourCC, width: int(width), height: int(f.height), stride: max(int(f.stride), int(width))}
+	e.layout = layout{format: f.fourCC, width: int(width), height: int(f.height), stride: int(f.stride)}
+	e.layout.stride = max(e.layout.stride, e.layout.leastStride())
 	if least := e.layout.size(); int(f.size) < least {
 		return fmt.Errorf("its buffers of %d bytes are smaller than a picture of %d", f.size, least)
 	}
@@ -166,11 +177,18 @@ func (e *m2mEncoder) encode(p *image.YCbCr, captured time.Time, key bool, emit f
 	if err := e.room(emit); err != nil {
 		return err
 	}
-	if key && e.forcible {
-		e.device.setControl(v4l2CIDForceKeyFrame, 1)
-	}
 	index := e.raw.idle[0]
 	e.layout.fill(e.raw.buffers[index], p)
+	return e.give(index, captured, key, emit)
+}
+
+// give gives the driver a raw picture that lies in a buffer, and hands on what has come
+// out. It fails with errNotTaken where the driver doesn't take the buffer.
+func (e *m2mEncoder) give(index uint32, captured time.Time, key bool, emit func(m2mUnit) error) error {
+	if (key || e.keyWanted) && e.forcible {
+		e.device.setControl(v4l2CIDForceKeyFrame, 1)
+	}
+	e.keyWanted = false
 	// Some drivers want all of the buffer to be called used.
 	if err := e.raw.put(index, e.raw.format.size, captured.Sub(e.epoch).Microseconds()); err != nil {
 		return fmt.Errorf("video encoder %s: %w", e.device.path, err)
@@ -196,12 +214,8 @@ type m2mUnit struct {
 // room sees to it that there is a buffer to fill.
 func (e *m2mEncoder) room(emit func(m2mUnit) error) error {
 	for {
-		for {
-			if _, err := e.raw.take(); errors.Is(err, errNothingYet) {
-				break
-			} else if err != nil {
-				return fmt.Errorf("video encoder %s: %w", e.device.path, err)
-			}
+		if err := e.takeBack(); err != nil {
+			return err
 		}
 		if len(e.raw.idle) > 0 {
 			return nil
@@ -209,6 +223,20 @@ func (e *m2mEncoder) room(emit func(m2mUnit) error) error {
 		if err := e.collect(m2mStall/10, emit); err != nil {
 			return err
 		}
+	}
+}
+
+// takeBack gets the buffers back whose pictures the driver has read.
+func (e *m2mEncoder) takeBack() error {
+	for {
+		r, err := e.raw.take()
+		if errors.Is(err, errNothingYet) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("video encoder %s: %w", e.device.path, err)
+		}
+		e.letGo(r.index)
 	}
 }
 
@@ -285,6 +313,9 @@ func (e *m2mEncoder) close() error {
 		if q != nil {
 			errs = append(errs, q.stop())
 		}
+	}
+	for i := range e.lent {
+		e.letGo(uint32(i))
 	}
 	e.wait.shut()
 	e.wait.release()

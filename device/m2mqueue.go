@@ -29,6 +29,8 @@ type m2mQueue struct {
 	format  m2mFormat // as the driver set it
 	buffers [][]byte
 	idle    []uint32 // those that the driver does not have
+	adopted []int    // descriptors of another driver's buffers; nil where it has its own
+	length  uint32   // of each of those, bytes
 	on      bool
 }
 
@@ -118,6 +120,11 @@ func (q *m2mQueue) start(count uint32) error {
 		}
 		q.buffers, q.idle = append(q.buffers, memory), append(q.idle, i)
 	}
+	return q.run()
+}
+
+// run lets the queue run.
+func (q *m2mQueue) run() error {
 	kind := int32(q.kind)
 	if err := q.device.ioctl(vidiocStreamOn, unsafe.Pointer(&kind)); err != nil {
 		return fmt.Errorf("starting: %w", err)
@@ -134,17 +141,27 @@ func (q *m2mQueue) stop() error {
 		errs = append(errs, q.device.ioctl(vidiocStreamOff, unsafe.Pointer(&kind)))
 	}
 	for _, memory := range q.buffers {
-		errs = append(errs, q.device.k.Munmap(memory))
+		if memory != nil {
+			errs = append(errs, q.device.k.Munmap(memory))
+		}
 	}
-	q.on, q.buffers, q.idle = false, nil, nil
-	request := v4l2RequestBuffers{Type: q.kind, Memory: v4l2MemoryMMAP}
+	request := v4l2RequestBuffers{Type: q.kind, Memory: q.memory()}
 	_ = q.device.ioctl(vidiocReqBufs, unsafe.Pointer(&request)) // closing frees them as well
+	q.on, q.buffers, q.idle, q.adopted = false, nil, nil, nil
 	return errors.Join(errs...)
+}
+
+// memory is whose buffers the queue has.
+func (q *m2mQueue) memory() uint32 {
+	if q.adopted != nil {
+		return v4l2MemoryDMABUF
+	}
+	return v4l2MemoryMMAP
 }
 
 // buffer describes one to the driver.
 func (q *m2mQueue) buffer(index uint32) v4l2Buffer {
-	b := v4l2Buffer{Index: index, Type: q.kind, Memory: v4l2MemoryMMAP, Field: v4l2FieldNone}
+	b := v4l2Buffer{Index: index, Type: q.kind, Memory: q.memory(), Field: v4l2FieldNone}
 	if q.plane != nil {
 		*q.plane = v4l2Plane{}
 		b.Length = 1
@@ -158,11 +175,17 @@ func (q *m2mQueue) buffer(index uint32) v4l2Buffer {
 func (q *m2mQueue) put(index, used uint32, stamp int64) error {
 	b := q.buffer(index)
 	b.BytesUsed, b.Seconds, b.Micros = used, stamp/1e6, stamp%1e6
+	where, length := &b.Where, &b.Length
 	if q.plane != nil {
-		q.plane.BytesUsed, q.plane.Length, b.BytesUsed = used, uint32(len(q.buffers[index])), 0
+		where, length = &q.plane.Where, &q.plane.Length
+		q.plane.BytesUsed, b.BytesUsed = used, 0
+	}
+	if *length = uint32(len(q.buffers[index])); q.adopted != nil {
+		*length = q.length
+		setDescriptor(where, q.adopted[index])
 	}
 	if err := q.device.ioctl(vidiocQBuf, unsafe.Pointer(&b)); err != nil {
-		return fmt.Errorf("giving it a buffer: %w", err)
+		return fmt.Errorf("%w: %w", errNotTaken, err)
 	}
 	q.idle = slices.DeleteFunc(q.idle, func(i uint32) bool { return i == index })
 	return nil
@@ -178,6 +201,9 @@ type m2mResult struct {
 
 // errNothingYet says that the driver is done with no further buffer.
 var errNothingYet = errors.New("nothing is ready yet")
+
+// errNotTaken is what put fails with.
+var errNotTaken = errors.New("giving it a buffer")
 
 // errDrained says that the last of a drained queue has come (V4L2_BUF_FLAG_LAST).
 var errDrained = errors.New("the queue is drained")
@@ -197,6 +223,10 @@ func (q *m2mQueue) take() (m2mResult, error) {
 		return m2mResult{}, fmt.Errorf("it returned buffer %d of %d", b.Index, len(q.buffers))
 	}
 	q.idle = append(q.idle, b.Index)
+	result := m2mResult{index: b.Index, flags: b.Flags, stamp: b.Seconds*1e6 + b.Micros}
+	if q.adopted != nil {
+		return result, nil // its bytes are not ours to look at
+	}
 	used, from := b.BytesUsed, uint32(0)
 	if q.plane != nil {
 		used, from = q.plane.BytesUsed, q.plane.DataOffset
@@ -205,5 +235,6 @@ func (q *m2mQueue) take() (m2mResult, error) {
 	if int64(used) > int64(len(memory)) || from > used {
 		return m2mResult{}, fmt.Errorf("it says %d bytes are in a buffer of %d", used, len(memory))
 	}
-	return m2mResult{b.Index, memory[from:used], b.Flags, b.Seconds*1e6 + b.Micros}, nil
+	result.data = memory[from:used]
+	return result, nil
 }

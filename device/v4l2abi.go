@@ -112,8 +112,8 @@ type v4l2RequestBuffers struct {
 	_            [3]byte
 }
 
-// v4l2Buffer is struct v4l2_buffer. Where is its union m: the offset to map,
-// in its first four bytes.
+// v4l2Buffer is struct v4l2_buffer. Where is its union m: the offset to map or the
+// descriptor of a DMABUF, in its first four bytes.
 type v4l2Buffer struct {
 	Index     uint32
 	Type      uint32
@@ -130,6 +130,16 @@ type v4l2Buffer struct {
 	Length    uint32
 	_         uint32
 	RequestFD int32
+}
+
+// v4l2ExportBuffer is struct v4l2_exportbuffer.
+type v4l2ExportBuffer struct {
+	Type  uint32
+	Index uint32
+	Plane uint32
+	Flags uint32 // O_CLOEXEC, O_RDWR
+	FD    int32
+	_     [11]uint32
 }
 
 // offset reads the union m as the offset that mmap wants.
@@ -167,6 +177,7 @@ type v4l2Control struct {
 const (
 	v4l2BufTypeVideoCapture = 1
 	v4l2MemoryMMAP          = 1
+	v4l2MemoryDMABUF        = 4
 	v4l2FieldAny            = 0
 	v4l2FieldNone           = 1
 

@@ -44,6 +44,11 @@ func TestLayoutIsTheKernels(t *testing.T) {
 		{"buffer.length", unsafe.Offsetof(v4l2Buffer{}.Length), 72, 68},
 		{"buffer.request_fd", unsafe.Offsetof(v4l2Buffer{}.RequestFD), 80, 76},
 		{"querymenu.value", unsafe.Offsetof(v4l2QueryMenu{}.Value), 8, 8},
+		{"sizeof exportbuffer", unsafe.Sizeof(v4l2ExportBuffer{}), 64, 64},
+		{"exportbuffer.index", unsafe.Offsetof(v4l2ExportBuffer{}.Index), 4, 4},
+		{"exportbuffer.flags", unsafe.Offsetof(v4l2ExportBuffer{}.Flags), 12, 12},
+		{"exportbuffer.fd", unsafe.Offsetof(v4l2ExportBuffer{}.FD), 16, 16},
+		{"requestbuffers.capabilities", unsafe.Offsetof(v4l2RequestBuffers{}.Capabilities), 12, 12},
 		{"queryctrl.flags", unsafe.Offsetof(v4l2QueryCtrl{}.Flags), 56, 56},
 		{"sizeof pix_format_mplane", unsafe.Sizeof(v4l2PixFormatMP{}), 192, 192},
 		{"sizeof plane_pix_format", unsafe.Sizeof(v4l2PlanePixFormat{}), 20, 20},
@@ -75,6 +80,7 @@ func TestLayoutIsTheKernels(t *testing.T) {
 		{"VIDIOC_REQBUFS", vidiocReqBufs, 0xc0145608, 0xc0145608},
 		{"VIDIOC_QUERYBUF", vidiocQueryBuf, 0xc0585609, 0xc0505609},
 		{"VIDIOC_QBUF", vidiocQBuf, 0xc058560f, 0xc050560f},
+		{"VIDIOC_EXPBUF", vidiocExpBuf, 0xc0405610, 0xc0405610},
 		{"VIDIOC_DQBUF", vidiocDQBuf, 0xc0585611, 0xc0505611},
 		{"VIDIOC_STREAMON", vidiocStreamOn, 0x40045612, 0x40045612},
 		{"VIDIOC_STREAMOFF", vidiocStreamOff, 0x40045613, 0x40045613},
@@ -98,6 +104,14 @@ func TestLayoutIsTheKernels(t *testing.T) {
 		if c.got != want {
 			t.Errorf("%s is %#x, C says %#x", c.name, c.got, want)
 		}
+	}
+}
+
+func TestDescriptorIsTheFirstFourBytesOfTheUnion(t *testing.T) {
+	where := ^uintptr(0)
+	setDescriptor(&where, 0x01020304)
+	if got := *(*int32)(unsafe.Pointer(&where)); got != 0x01020304 {
+		t.Errorf("descriptor is %#x", got)
 	}
 }
 

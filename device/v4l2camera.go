@@ -19,9 +19,13 @@ type RawCamera struct {
 	// Fixed after opening.
 	about string // why the camera's own H.264 is not used, where it has it
 
+	layout layout // of raw pictures
+
 	// Guarded by v4l2Stream.mu.
 	picture *image.YCbCr
 	convert func(dst *image.YCbCr, src []byte) error
+	lent    []cameraBuffer // by index
+	newest  *cameraBuffer  // the last Frame's; nil: it had none
 }
 
 // EncodingPath says why the camera's own H.264 is not passed on.
@@ -46,6 +50,30 @@ func (c *RawCamera) ReadPicture(ctx context.Context) (*image.YCbCr, time.Time, e
 		return nil, time.Time{}, err
 	}
 	return c.picture, when, nil
+}
+
+// readFrame is ReadPicture that leaves the picture in the driver's buffer where it may
+// lie there until the next is read, and makes one of it only when that is asked for.
+func (c *RawCamera) readFrame(ctx context.Context) (Frame, error) {
+	if !c.lends {
+		p, captured, err := c.ReadPicture(ctx)
+		return Frame{Picture: p, Captured: captured}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if last := c.newest; last != nil {
+		c.newest = nil
+		last.drop()
+	}
+	used, when := 0, time.Time{}
+	index, err := c.take(ctx, true, func(data []byte, captured time.Time) error {
+		used, when = len(data), captured
+		return c.layout.check(data)
+	})
+	if err != nil {
+		return Frame{}, err
+	}
+	return Frame{Captured: when, buffer: c.lend(index, used)}, nil
 }
 
 // H264Camera is a V4L2 camera that encodes by itself.

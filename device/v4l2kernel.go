@@ -20,6 +20,7 @@ const (
 	vidiocReqBufs      = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2RequestBuffers{})<<16 | 'V'<<8 | 8
 	vidiocQueryBuf     = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2Buffer{})<<16 | 'V'<<8 | 9
 	vidiocQBuf         = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2Buffer{})<<16 | 'V'<<8 | 15
+	vidiocExpBuf       = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2ExportBuffer{})<<16 | 'V'<<8 | 16
 	vidiocDQBuf        = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2Buffer{})<<16 | 'V'<<8 | 17
 	vidiocStreamOn     = iocWrite<<30 | 4<<16 | 'V'<<8 | 18
 	vidiocStreamOff    = iocWrite<<30 | 4<<16 | 'V'<<8 | 19

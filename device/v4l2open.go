@@ -163,7 +163,8 @@ func (s *v4l2Stream) wrap(options CameraOptions) (io.Closer, error) {
 		s.free = decoder.free
 		return &RawCamera{v4l2Stream: s, picture: newPicture(shape.width, shape.height), convert: decoder.decode}, nil
 	}
-	c := &RawCamera{v4l2Stream: s, picture: newPicture(shape.width, shape.height), convert: shape.convert}
+	c := &RawCamera{v4l2Stream: s, layout: shape, picture: newPicture(shape.width, shape.height), convert: shape.convert}
+	s.lends = !shape.fullRange && shape.width%2 == 0 && shape.height%2 == 0 // the others' are changed before all else
 	if shape.fullRange {
 		limited := newToLimited()
 		c.convert = func(dst *image.YCbCr, src []byte) error {

@@ -27,6 +27,8 @@ type v4l2Stream struct {
 	format   v4l2PixFormat // as the driver set it
 	rate     float64       // pictures per second as the driver says; 0 if it doesn't
 	stall    time.Duration // no good picture for so long: ErrStalled
+	lends    bool          // pictures are handed on in the driver's buffers
+	spare    int           // so many buffers may be kept by those who were lent them
 	asked    bool          // for buffers, so that there is something to undo
 	buffers  [][]byte
 	wait     *waiter
@@ -41,11 +43,15 @@ type v4l2Stream struct {
 	counting bool   // sequence is valid
 	sequence uint32 // of the last buffer taken
 	failed   error  // what ended the stream
+	exported []int  // descriptors of the buffers, by index
 }
 
 // start asks for buffers, maps and queues them, and starts the stream.
 func (s *v4l2Stream) start() error {
 	request := v4l2RequestBuffers{Count: bufferCount, Type: v4l2BufTypeVideoCapture, Memory: v4l2MemoryMMAP}
+	if s.lends {
+		request.Count = neverLent + mostLent
+	}
 	if err := s.ioctl(vidiocReqBufs, unsafe.Pointer(&request)); err != nil {
 		return cameraError(s.path, "asking for buffers", err)
 	}
@@ -67,6 +73,8 @@ func (s *v4l2Stream) start() error {
 			return err
 		}
 	}
+	s.spare = min(len(s.buffers)-neverLent, mostLent)
+	s.lends = s.lends && s.spare > 0
 	kind := int32(v4l2BufTypeVideoCapture)
 	if err := s.ioctl(vidiocStreamOn, unsafe.Pointer(&kind)); err != nil {
 		return s.failure("starting to capture", err)
@@ -137,6 +145,9 @@ func (s *v4l2Stream) release() error {
 			errs = append(errs, fmt.Errorf("camera %s: stopping: %w", s.path, err))
 		}
 	}
+	if err := s.unexport(); err != nil {
+		errs = append(errs, fmt.Errorf("camera %s: closing a shared buffer: %w", s.path, err))
+	}
 	for _, memory := range s.buffers {
 		if err := s.k.Munmap(memory); err != nil {
 			errs = append(errs, fmt.Errorf("camera %s: unmapping a buffer: %w", s.path, err))
@@ -162,6 +173,24 @@ func (s *v4l2Stream) release() error {
 func (s *v4l2Stream) read(ctx context.Context, newest bool, use func(data []byte, captured time.Time) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	index, err := s.take(ctx, newest, use)
+	if err != nil {
+		return err
+	}
+	return s.giveBack(index)
+}
+
+// giveBack gives the driver a buffer that was taken.
+func (s *v4l2Stream) giveBack(index uint32) error {
+	err := s.queue(index)
+	if err != nil {
+		s.failed = err
+	}
+	return err
+}
+
+// take is read whose buffer is not given back to the driver. The caller holds mu.
+func (s *v4l2Stream) take(ctx context.Context, newest bool, use func(data []byte, captured time.Time) error) (index uint32, err error) {
 	deadline := time.Now().Add(s.stall)
 	var damage error
 	for {
@@ -170,7 +199,7 @@ func (s *v4l2Stream) read(ctx context.Context, newest bool, use func(data []byte
 			err = &CameraError{Camera: s.path, Kind: ErrStalled, Cause: fmt.Errorf("nothing but damaged ones, the last: %w", damage), Hint: "try another cable or USB port"}
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if b.Flags&v4l2BufFlagError != 0 {
 			damage = errors.New("the driver marked it as damaged")
@@ -179,12 +208,11 @@ func (s *v4l2Stream) read(ctx context.Context, newest bool, use func(data []byte
 		} else {
 			damage = use(s.buffers[b.Index][:b.BytesUsed], s.captured(b))
 		}
-		if err := s.queue(b.Index); err != nil {
-			s.failed = err
-			return err
-		}
 		if damage == nil {
-			return nil
+			return b.Index, nil
+		}
+		if err := s.giveBack(b.Index); err != nil {
+			return 0, err
 		}
 		s.drops.Add(1)
 	}

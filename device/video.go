@@ -86,7 +86,7 @@ func NewVideo(options VideoOptions) (*Video, error) {
 	default:
 		return nil, fmt.Errorf("video encoder %q: must be auto, hardware or software", options.Encoder)
 	}
-	chooser := encoderChooser{choice: options.Encoder, kernel: linux{}, nodes: "/dev", failed: map[string]error{}}
+	chooser := encoderChooser{choice: options.Encoder, kernel: linux{}, nodes: "/dev", failed: map[string]error{}, copies: map[string]error{}}
 	v := &Video{options: options, chooser: chooser}
 	v.vp8.video = v
 	return v, nil

@@ -17,6 +17,7 @@ type videoStream struct {
 	sink    func([]byte, bool, time.Time)
 	encoder pictureEncoder // nil until there is a raw picture
 	size    image.Point    // of what the encoder takes
+	lent    bool           // it was opened for the camera's buffers
 	slow    int            // one of so many pictures is encoded
 	bitRate int            // that the encoder aims at
 	quality quality
@@ -45,7 +46,7 @@ func (s *videoStream) drop() error {
 
 // handle encodes or passes on one frame.
 func (s *videoStream) handle(f Frame) error {
-	if f.Picture == nil {
+	if f.Picture == nil && f.buffer == nil {
 		if !s.turn.None() {
 			return errNotPictures
 		}
@@ -66,18 +67,40 @@ func (s *videoStream) handle(f Frame) error {
 	if !h264 && !vp8 {
 		return nil
 	}
-	p, err := evenPicture(f.Picture)
-	if err != nil {
-		return fmt.Errorf("camera %s: %w", describe(s.camera), err)
-	}
-	p = s.turn.apply(p, f.Captured)
+	f, err := s.prepare(f)
 	switch {
+	case err != nil:
 	case h264 && s.video.resting.Load():
 		err = s.rest(f.Captured)
 	case h264:
-		err = s.encode(p, f.Captured)
+		err = s.encode(f)
 	}
 	if vp8 && err == nil {
+		err = s.giveVP8(f)
+	}
+	return err
+}
+
+// prepare makes a frame's picture as it is to be seen. What needn't be changed stays in
+// the camera's buffer.
+func (s *videoStream) prepare(f Frame) (Frame, error) {
+	if f.buffer != nil && s.turn.None() {
+		return f, nil
+	}
+	p, err := f.picture()
+	if err != nil {
+		return f, err
+	}
+	if p, err = evenPicture(p); err != nil {
+		return f, fmt.Errorf("camera %s: %w", describe(s.camera), err)
+	}
+	return Frame{Picture: s.turn.apply(p, f.Captured), Captured: f.Captured}, nil
+}
+
+// giveVP8 gives a frame to the VP8 encoder as well.
+func (s *videoStream) giveVP8(f Frame) error {
+	p, err := f.picture()
+	if err == nil {
 		s.vp8.give(p, f.Captured)
 	}
 	return err
@@ -119,9 +142,10 @@ func (s *videoStream) deliver(f Frame) error {
 	return nil
 }
 
-// encode encodes one picture. Hardware that fails is left for software.
-func (s *videoStream) encode(p *image.YCbCr, captured time.Time) error {
-	p, err := s.adapt(p, captured)
+// encode encodes one picture. Hardware that can't read the camera's buffers gets
+// copies, and what fails altogether is left for software.
+func (s *videoStream) encode(f Frame) error {
+	f, err := s.adapt(f)
 	if err != nil {
 		return err
 	}
@@ -130,13 +154,14 @@ func (s *videoStream) encode(p *image.YCbCr, captured time.Time) error {
 		came = true
 		return s.deliver(f)
 	}
-	err = s.encoder.encode(p, captured, s.video.keyWanted.Swap(false), emit)
+	err = s.put(f, s.video.keyWanted.Swap(false), emit)
+	if err != nil && s.video.chooser.copyInstead(s.encoder, err) {
+		s.video.options.Logger.Debug("the encoder can't read the camera's buffers; going on with copies", "error", err)
+		err = s.putAgain(f, emit)
+	}
 	if err != nil && s.video.chooser.giveUp(s.encoder, err) {
 		s.video.options.Logger.Warn("the hardware encoder has failed; going on in software", "error", err)
-		if err := errors.Join(s.drop(), s.fit(p.Rect.Size(), s.slow)); err != nil {
-			return err
-		}
-		err = s.encoder.encode(p, captured, true, emit)
+		err = s.putAgain(f, emit)
 	}
 	if err == nil && !came {
 		s.video.status.skipped()
@@ -144,10 +169,31 @@ func (s *videoStream) encode(p *image.YCbCr, captured time.Time) error {
 	return err
 }
 
-// adapt brings picture and encoder to the bit rate that there is, and returns the
-// picture that is to be encoded.
-func (s *videoStream) adapt(p *image.YCbCr, captured time.Time) (*image.YCbCr, error) {
-	size := p.Rect.Size()
+// put gives the encoder a frame, in the camera's buffer where it lies there and the
+// encoder can do with that.
+func (s *videoStream) put(f Frame, key bool, emit func(Frame) error) error {
+	if e, ok := s.encoder.(bufferEncoder); ok && f.buffer != nil {
+		return e.encodeBuffer(f.buffer, f.Captured, key, emit)
+	}
+	p, err := f.picture()
+	if err != nil {
+		return err
+	}
+	return s.encoder.encode(p, f.Captured, key, emit)
+}
+
+// putAgain gives a frame to another encoder than the one that has failed.
+func (s *videoStream) putAgain(f Frame, emit func(Frame) error) error {
+	if err := errors.Join(s.drop(), s.fit(f, s.slow)); err != nil {
+		return err
+	}
+	return s.put(f, true, emit)
+}
+
+// adapt brings frame and encoder to the bit rate that there is, and returns the frame
+// that is to be encoded.
+func (s *videoStream) adapt(f Frame) (Frame, error) {
+	size := f.size()
 	full := s.video.options.BitRate
 	if full == 0 {
 		full = fittedBitRate(size.X, size.Y, s.rate())
@@ -156,19 +202,23 @@ func (s *videoStream) adapt(p *image.YCbCr, captured time.Time) (*image.YCbCr, e
 	if limit := int(s.video.limit.Load()); limit > 0 {
 		wanted = min(wanted, limit)
 	}
-	step := qualitySteps[s.quality.choose(float64(wanted)/float64(full), captured)]
+	step := qualitySteps[s.quality.choose(float64(wanted)/float64(full), f.Captured)]
 	if step.small && min(size.X, size.Y) >= 2*smallestSide {
-		p = s.halver.halve(p)
+		p, err := f.picture()
+		if err != nil {
+			return f, err
+		}
+		f = Frame{Picture: s.halver.halve(p), Captured: f.Captured}
 	}
 	s.bitRate = cmp.Or(s.bitRate, wanted)
-	if err := s.fit(p.Rect.Size(), step.slow); err != nil {
-		return nil, err
+	if err := s.fit(f, step.slow); err != nil {
+		return f, err
 	}
 	if e, ok := s.encoder.(bitRater); ok && wanted != s.bitRate {
 		s.bitRate = wanted
 		e.setBitRate(wanted)
 	}
-	return p, nil
+	return f, nil
 }
 
 // smallestSide is the side of the smallest picture that is worth sending, pixels.
@@ -177,10 +227,11 @@ const smallestSide = 90
 // bitRater is an encoder whose bit rate (bit/s) can be changed.
 type bitRater interface{ setBitRate(rate int) }
 
-// fit sees to it that there is an encoder for pictures of that size, of which one of
-// so many is encoded.
-func (s *videoStream) fit(size image.Point, slow int) error {
-	if s.encoder != nil && s.size == size && s.slow == slow {
+// fit sees to it that there is an encoder for frames like that, of which one of so many
+// is encoded.
+func (s *videoStream) fit(f Frame, slow int) error {
+	size, lent := f.size(), f.buffer != nil
+	if s.encoder != nil && s.size == size && s.lent == lent && s.slow == slow {
 		return nil
 	}
 	if s.encoder != nil {
@@ -195,11 +246,14 @@ func (s *videoStream) fit(size image.Point, slow int) error {
 	settings := encoderSettings{
 		width: size.X, height: size.Y, rate: s.rate() / float64(slow), bitRate: s.bitRate, keyInterval: options.KeyFrameInterval,
 	}
+	if lent {
+		settings.camera = f.buffer.camera
+	}
 	encoder, words, err := s.video.chooser.open(settings)
 	if err != nil {
 		return err
 	}
-	s.encoder, s.size, s.slow = encoder, size, slow
+	s.encoder, s.size, s.lent, s.slow = encoder, size, lent, slow
 	s.video.status.sized(size.X, size.Y)
 	s.video.status.path(strings.TrimPrefix(pathOf(s.camera)+"; "+words, "; "))
 	options.Logger.Debug("video encoder started", "width", size.X, "height", size.Y, "bit_rate", settings.bitRate, "path", words)

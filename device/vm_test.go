@@ -68,9 +68,10 @@ func TestMachine(t *testing.T) {
 	t.Logf("the tests took %v", time.Since(began))
 }
 
-// TestMachineCodec runs the tests of hardware encoders on the kernel's test driver for them, in both of V4L2's APIs.
+// TestMachineCodec runs the tests of hardware encoders on the kernel's test driver for them, in both of V4L2's APIs, by
+// itself and with the pictures of a camera.
 func TestMachineCodec(t *testing.T) {
-	g := guest.New(t, guest.Options{Vicodec: true}, guest.Config{})
+	g := guest.New(t, guest.Options{Vicodec: true}, guest.Config{Camera: &guest.Camera{Options: vividOptions}})
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Minute, errors.New("five minutes have passed"))
 	defer cancel()
 	for _, planes := range []string{"N", "Y"} {
@@ -86,7 +87,11 @@ func TestMachineCodec(t *testing.T) {
 			t.Fatalf("vicodec's nodes: %q", out)
 		}
 		t.Run("multiplanar="+planes, func(t *testing.T) {
-			env := []string{"DOORBELL_TEST_ENCODER=" + nodes[0], "DOORBELL_TEST_DECODER=" + nodes[1]}
+			env := []string{
+				"DOORBELL_TEST_ENCODER=" + nodes[0], "DOORBELL_TEST_DECODER=" + nodes[1],
+				"DOORBELL_TEST_IMPORT=" + guest.VideoDevice, "DOORBELL_TEST_IMPORT_SCALED=" + scaled,
+				"DOORBELL_TEST_CAMERA_DRIVER=/sys/bus/platform/drivers/vivid", "DOORBELL_TEST_CAMERA_DEVICE=vivid.0",
+			}
 			g.GoTest(t, "doorbell/device", env, "-test.run=RealEncoder", "-test.bench=RealEncoder", "-test.benchtime=20x", "-test.timeout=4m")
 		})
 	}
