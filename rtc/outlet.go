@@ -41,6 +41,7 @@ type outlet struct {
 	capture uint8                   // id of the abs-capture-time extension; 0: not negotiated
 	delay   playout                 // that the phone may take
 	lost    float64                 // share of packets that the phone misses
+	sent    int                     // bytes of payload since sentRate
 }
 
 var _ webrtc.TrackLocal = (*outlet)(nil)
@@ -125,6 +126,15 @@ func (o *outlet) Unbind(webrtc.TrackLocalContext) error {
 // measured tells whether the phone reports what arrives.
 func (o *outlet) measured() bool { return o.counted.Load() }
 
+// sentRate is what was sent in the [ratePeriod] since it was asked for last, bit/s, and
+// whether that is key frames alone.
+func (o *outlet) sentRate() (rate int, starved bool) {
+	defer o.lock()()
+	sent := o.sent
+	o.sent = 0
+	return 8 * sent * int(time.Second/ratePeriod), o.starved
+}
+
 // starve lets a phone with too little bandwidth get key frames alone, and one with
 // enough all again; between the two it stays as it is. It reports which it is.
 func (o *outlet) starve(little, enough bool) (starved bool) {
@@ -170,6 +180,7 @@ func (o *outlet) send(payloads [][]byte, at moment) {
 		if o.capture != 0 && i == 0 {
 			_ = header.SetExtension(o.capture, binary.BigEndian.AppendUint64(nil, ntpTime(at.captured)))
 		}
+		o.sent += len(payload)
 		_, _ = o.writer.WriteRTP(&header, payload)
 	}
 }

@@ -113,31 +113,30 @@ func (n *network) connect() (*webrtc.PeerConnection, cc.BandwidthEstimator, erro
 // watching tells whether picture and sound flow to the phone.
 func (p *peer) watching() bool { return p.connected && p.shown.Load() }
 
-// estimate is what the phone's network carries, bit/s; not ok where that is not
-// known.
-func (p *peer) estimate() (rate int, ok bool) {
+// signs are what is known of the phone's network; not ok where that is nothing.
+func (p *peer) signs() (found signs, ok bool) {
 	e := p.estimator.Load()
 	if e == nil || !p.video.measured() {
-		return 0, false
+		return found, false
 	}
-	return (*e).GetTargetBitrate(), true
+	stats := (*e).GetStats()
+	found.estimate = (*e).GetTargetBitrate()
+	found.sent, found.starved = p.video.sentRate()
+	found.late = stats["usage"] == "overuse"
+	found.lost, _ = stats["averageLoss"].(float64)
+	return found, true
 }
 
-// crowded tells whether what is sent is too much for the phone's network: packets take
-// longer and longer, or get lost. A low estimate alone doesn't tell that. It falls
-// below what is sent, which is little where nothing moves before the camera.
-func (p *peer) crowded() bool {
-	stats := (*p.estimator.Load()).GetStats()
-	loss, _ := stats["averageLoss"].(float64)
-	return stats["usage"] == "overuse" || loss > crowdedLoss
-}
+// crowded tells whether what is sent is too much for the phone's network. A low
+// estimate alone doesn't tell that (see [bandwidth]).
+func (s signs) crowded() bool { return s.late || s.lost > crowdedLoss }
 
 // starves decides whether a phone with so much for its picture (bit/s) sees key
 // frames alone, and sees to it that there are some. While no picture flows, nothing is
 // learnt of the network.
-func (d *Door) starves(p *peer, rate int, flows bool) bool {
+func (d *Door) starves(p *peer, rate int, crowded, flows bool) bool {
 	now := time.Now()
-	if flows && rate < rateFloor && p.crowded() {
+	if flows && rate < rateFloor && crowded {
 		p.strained = now
 	}
 	if !flows || rate >= rateFloor || now.Sub(p.strained) > crowdedTime {
@@ -174,12 +173,12 @@ func (d *Door) fitRateOf(one *picture) {
 	flows := one.fanout.flows()
 	lowest := 0 // no limit
 	for _, p := range watching {
-		rate, ok := p.estimate()
+		signs, ok := p.signs()
 		if !ok {
 			continue
 		}
-		rate = int(rateShare*float64(rate)) - rateSound
-		if len(watching) > 1 && d.starves(p, rate, flows) {
+		rate := int(rateShare*float64(p.bandwidth.update(time.Now(), signs))) - rateSound
+		if len(watching) > 1 && d.starves(p, rate, signs.crowded(), flows) {
 			continue
 		}
 		if len(watching) == 1 {

@@ -108,6 +108,27 @@ func TestRateFollowsTheNetwork(t *testing.T) {
 	anna.sees()
 }
 
+// Where nothing moves before the camera hardly anything is sent, and a moment's jitter makes the estimate fall below
+// even that: there is room again for a picture of somebody who comes, soon after.
+func TestStillSceneKeepsRoom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	t.Parallel()
+	camera := &elastic{full: 40_000}
+	d, x := startDoor(t, Options{Video: camera})
+	r := startBadNetwork(t, status(t, d).MediaPort)
+	anna := x.newPhoneThrough(t, "anna", r)
+	anna.call("c1", nil)
+	anna.sees()
+	r.Jitter.Store(400)
+	waitUntil(t, time.Minute, "the network to be taken for a bad one", func() bool { l := camera.limit.Load(); return l > 0 && l < 200_000 })
+	r.Jitter.Store(0)
+	began := time.Now()
+	waitUntil(t, 30*time.Second, "room for a picture", func() bool { return camera.limit.Load() > 1_500_000 })
+	t.Logf("there is room again after %v", time.Since(began))
+}
+
 func waitUntil(t *testing.T, limit time.Duration, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(limit); !done(); <-time.After(20 * time.Millisecond) {
