@@ -66,5 +66,5 @@ func TestBrowserBadNetwork(t *testing.T) {
 		t.Errorf("the picture is back %.0f ms after an outage", back)
 	}
 	anna.state("incall")
-	anna.until(`document.getElementById('callState').textContent.includes('In call')`)
+	anna.until(`document.getElementById('callState').textContent.includes('In call') && !('late' in document.getElementById('stage').dataset)`)
 }

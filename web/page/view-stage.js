@@ -135,8 +135,10 @@ export class StageView {
     const { age } = this.#picture;
     byId('callState').title = age === null ? '' : this.#words.say('picture.age', { age: this.#words.seconds(age, 2) });
     this.#stage.dataset.age = age === null ? '' : age.toFixed(0);
-    const known = age !== null && kind === 'door' && devices.camera === 'ok'; // of a lost camera there are words already
-    if (!known || age < late) return '';
+    // Of a lost camera there are words already.
+    const stale = age !== null && age >= late && kind === 'door' && devices.camera === 'ok';
+    this.#stage.toggleAttribute('data-late', stale);
+    if (!stale) return '';
     return this.#words.say('picture.late', { age: this.#words.seconds(age) });
   }
 
