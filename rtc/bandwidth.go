@@ -7,6 +7,8 @@ const (
 	// taken for more again than its estimate: bandwidthStep times as much each ratePeriod.
 	bandwidthCalm = 3 * time.Second
 	bandwidthStep = 1.2
+	// bandwidthEbb is what is left of that each ratePeriod while it is used up.
+	bandwidthEbb = 0.95
 	// bandwidthShy is what is left each ratePeriod, with such a sign, of the most that a
 	// network is taken for.
 	bandwidthShy = 0.85
@@ -36,6 +38,10 @@ type signs struct {
 	lost     float64 // share of packets
 }
 
+// pictureRate is the bit rate of a picture that a network can be given which carries so
+// much.
+func pictureRate(carried int) int { return int(rateShare*float64(carried)) - rateSound }
+
 // update takes in what is known now, and returns what the network carries.
 func (b *bandwidth) update(now time.Time, s signs) int {
 	if s.late || s.lost > quietLoss {
@@ -43,11 +49,14 @@ func (b *bandwidth) update(now time.Time, s signs) int {
 		b.most = int(bandwidthShy * float64(b.most))
 	}
 	b.most = max(b.most, s.estimate)
+	allowed := max(pictureRate(b.rate), rateFloor)
 	switch {
-	case now.Sub(b.full) < bandwidthCalm:
+	case now.Sub(b.full) < bandwidthCalm || s.starved:
 		b.rate = s.estimate
-	case !s.starved && 3*s.sent < 2*max(b.rate, rateFloor): // which tells nothing of how much more there may be
+	case s.sent < allowed/2: // which tells nothing of how much more there may be
 		b.rate = min(int(bandwidthStep*float64(b.rate)), b.most)
+	case s.sent > allowed*3/4: // a queue that only stands shows no sign: the estimate is right in the end
+		b.rate = int(bandwidthEbb * float64(b.rate))
 	}
 	b.rate = max(b.rate, s.estimate)
 	return b.rate

@@ -177,7 +177,7 @@ func (d *Door) fitRateOf(one *picture) {
 		if !ok {
 			continue
 		}
-		rate := int(rateShare*float64(p.bandwidth.update(time.Now(), signs))) - rateSound
+		rate := pictureRate(p.bandwidth.update(time.Now(), signs))
 		if len(watching) > 1 && d.starves(p, rate, signs.crowded(), flows) {
 			continue
 		}
