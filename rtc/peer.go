@@ -43,7 +43,7 @@ type peer struct {
 	holding     bool                      // a further one is being made, and candidates wait for it
 	found       []webrtc.ICECandidateInit // those that wait
 	failure     error
-	bandwidth   bandwidth
+	bandwidth   bandwidth   // what its network is taken to carry
 	weak        time.Time   // since when its network carries less than the least picture; zero: it doesn't
 	strained    time.Time   // when that was seen last
 	keyed       time.Time   // when a key frame was last asked for since the phone gets nothing else
