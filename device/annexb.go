@@ -182,6 +182,8 @@ var errNoKeyFrame = errors.New("h.264 stream has not had a key frame with its SP
 // unitNormalizer puts access units into one form: 4-byte start codes, no
 // delimiters or filler, SPS and PPS before each IDR picture.
 type unitNormalizer struct {
+	fullRange bool // the pictures have the range of JPEG, which the encoder does not say; set before the first unit
+
 	sets    []byte // the newest SPS and PPS, with start codes
 	hasSPS  bool   // sets has an SPS
 	started bool   // an IDR picture has come
@@ -221,7 +223,11 @@ func (n *unitNormalizer) normalize(unit []byte) (out []byte, key bool, err error
 	eachNAL(unit, func(nal []byte) {
 		switch nal[0] & 0x1f {
 		case nalAUD, nalEndSequence, nalEndStream, nalFiller:
-		case nalSPS, nalPPS:
+		case nalSPS:
+			if !key {
+				n.out = appendNAL(n.out, n.ranged(nal))
+			}
+		case nalPPS:
 			if !key {
 				n.out = appendNAL(n.out, nal)
 			}
@@ -230,6 +236,18 @@ func (n *unitNormalizer) normalize(unit []byte) (out []byte, key bool, err error
 		}
 	})
 	return n.out, key, nil
+}
+
+// ranged is an SPS that says which range the pictures have. One that can't be read stays
+// as it is.
+func (n *unitNormalizer) ranged(sps []byte) []byte {
+	if !n.fullRange {
+		return sps
+	}
+	if said, err := withFullRange(sps); err == nil {
+		return said
+	}
+	return sps
 }
 
 func appendNAL(out, nal []byte) []byte { return append(append(out, startCode4...), nal...) }
@@ -256,7 +274,7 @@ func (n *unitNormalizer) keepSets(unit []byte, sps, pps bool) {
 			if info, err := parseSPS(nal); err == nil {
 				n.info = info
 			}
-			n.sets = appendNAL(n.sets, nal)
+			n.sets = appendNAL(n.sets, n.ranged(nal))
 		case nalPPS:
 			n.sets = appendNAL(n.sets, nal)
 		}

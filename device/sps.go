@@ -16,6 +16,7 @@ type spsInfo struct {
 	chroma        uint32 // chroma_format_idc; 1 is 4:2:0
 	deep          bool   // more than 8 bits a sample
 	interlaced    bool   // may have fields instead of pictures
+	full          bool   // samples are of 0 to 255, not of 16 to 235
 }
 
 var errBadSPS = errors.New("h.264 sequence parameter set is damaged")
@@ -23,10 +24,26 @@ var errBadSPS = errors.New("h.264 sequence parameter set is damaged")
 // parseSPS reads an SPS NAL unit, ITU-T H.264 sections 7.3.2.1.1 and E.1.1. The
 // rate is 0 where the set has no timing.
 func parseSPS(nal []byte) (spsInfo, error) {
-	r := &bitReader{data: bytes.ReplaceAll(nal, []byte{0, 0, 3}, []byte{0, 0})}
-	var s spsInfo
-	if r.bits(8)&0x1f != nalSPS {
+	s, r, err := readSPS(nal)
+	if err != nil {
+		return s, err
+	}
+	if r.bits(1) == 1 {
+		r.beforeSignal()
+		s.full = r.signal()
+		s.rate = r.timing()
+	}
+	if r.over {
 		return s, errBadSPS
+	}
+	return s, nil
+}
+
+// readSPS reads an SPS up to its vui_parameters_present_flag, where r stands then.
+func readSPS(nal []byte) (s spsInfo, r *bitReader, err error) {
+	r = &bitReader{data: bytes.ReplaceAll(nal, []byte{0, 0, 3}, []byte{0, 0})}
+	if r.bits(8)&0x1f != nalSPS {
+		return s, r, errBadSPS
 	}
 	s.profile, s.constraints, s.level = byte(r.bits(8)), byte(r.bits(8)), byte(r.bits(8))
 	r.golomb() // seq_parameter_set_id
@@ -58,19 +75,16 @@ func parseSPS(nal []byte) (spsInfo, error) {
 	}
 	r.bits(1) // direct_8x8_inference_flag
 	if columns > 1024 || rows > 1024 {
-		return s, errBadSPS
+		return s, r, errBadSPS
 	}
 	s.width, s.height = columns*16, rows*16
 	if r.bits(1) == 1 {
 		s.crop(r, s.chroma, frameOnly)
 	}
-	if r.bits(1) == 1 {
-		s.rate = r.timing()
-	}
 	if r.over || s.width <= 0 || s.height <= 0 {
-		return s, errBadSPS
+		return s, r, errBadSPS
 	}
-	return s, nil
+	return s, r, nil
 }
 
 // crop applies frame_cropping; its units are of chroma samples, table 6-1.
@@ -175,20 +189,30 @@ func (r *bitReader) scalingList(size int) {
 	}
 }
 
-// timing reads the VUI as far as its timing: pictures per second, or 0.
-func (r *bitReader) timing() float64 {
+// beforeSignal reads the VUI up to its video_signal_type_present_flag.
+func (r *bitReader) beforeSignal() {
 	if r.bits(1) == 1 && r.bits(8) == 255 { // aspect_ratio_idc: Extended_SAR
 		r.bits(32)
 	}
 	if r.bits(1) == 1 { // overscan_info
 		r.bits(1)
 	}
-	if r.bits(1) == 1 { // video_signal_type
-		r.bits(4)
+}
+
+// signal reads the VUI's video_signal_type: its video_full_range_flag.
+func (r *bitReader) signal() (full bool) {
+	if r.bits(1) == 1 {
+		r.bits(3)
+		full = r.bits(1) == 1
 		if r.bits(1) == 1 {
 			r.bits(24)
 		}
 	}
+	return full
+}
+
+// timing reads the rest of the VUI as far as its timing: pictures per second, or 0.
+func (r *bitReader) timing() float64 {
 	if r.bits(1) == 1 { // chroma_loc_info
 		r.golomb()
 		r.golomb()
