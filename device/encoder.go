@@ -15,6 +15,8 @@ type encoderSettings struct {
 	bitRate       int           // bit/s; 0 fits the size
 	keyInterval   time.Duration // between key frames nobody asked for
 	camera        *RawCamera    // in whose buffers the pictures are; nil: they are elsewhere
+	first         *cameraBuffer // the first of them
+	decoder       *decoderInfo  // of the camera's JPEG; nil: there is none
 	copies        error         // why they are to be copied from there; nil: only where it has to be
 }
 
@@ -60,6 +62,9 @@ type encoderChooser struct {
 func (c *encoderChooser) open(s encoderSettings) (encoder pictureEncoder, words string, err error) {
 	var problems []string
 	if c.choice != EncoderSoftware {
+		if s.camera != nil && s.camera.coded() {
+			s.decoder = findDecoder(c.kernel, videoNodes(c.nodes))
+		}
 		for _, info := range findEncoders(c.kernel, videoNodes(c.nodes), pixH264) {
 			err := c.failed[info.Path]
 			if err == nil {
@@ -128,7 +133,7 @@ type hardwareEncoder struct {
 
 var _ pictureEncoder = (*hardwareEncoder)(nil)
 
-func newHardwareEncoder(k kernel, info EncoderInfo, s encoderSettings) (*hardwareEncoder, error) {
+func newHardwareEncoder(k kernel, info CodecInfo, s encoderSettings) (*hardwareEncoder, error) {
 	e, err := openM2MEncoder(k, info.Path, pixH264, s)
 	if err != nil {
 		return nil, err
@@ -136,7 +141,7 @@ func newHardwareEncoder(k kernel, info EncoderInfo, s encoderSettings) (*hardwar
 	if !e.forcible {
 		return nil, errors.Join(fmt.Errorf("video encoder %s: it makes no key frames on demand", info), e.close())
 	}
-	return &hardwareEncoder{m2mEncoder: e}, nil
+	return &hardwareEncoder{m2mEncoder: e, units: unitNormalizer{fullRange: e.fullRange()}}, nil
 }
 
 // encode is as pictureEncoder says.

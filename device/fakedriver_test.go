@@ -37,7 +37,8 @@ type fakeNode struct {
 	controls   map[uint32]*v4l2QueryCtrl
 	menu       []int64 // of the controls that are one; noItem is a gap
 	exportErr  error
-	few        uint32 // buffers that it gives at most, unless 0
+	few        uint32                             // buffers that it gives at most, unless 0
+	damages    func(n uint32, data []byte) []byte // what becomes of a picture on its way; nil: nothing
 
 	mu       sync.Mutex
 	set      map[uint32]int32 // controls that were set
@@ -355,6 +356,9 @@ func (n *fakeNode) deliver(data []byte, b v4l2Buffer) bool {
 	defer n.mu.Unlock()
 	if len(n.queued) == 0 || !n.on {
 		return false
+	}
+	if n.damages != nil {
+		data = n.damages(b.Sequence, data)
 	}
 	b.Index, n.queued = n.queued[0], n.queued[1:]
 	b.BytesUsed = uint32(copy(n.memory[b.Index], data))

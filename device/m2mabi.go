@@ -70,7 +70,36 @@ type v4l2Selection struct {
 	_      [9]uint32
 }
 
+// v4l2EventSubscription is struct v4l2_event_subscription.
+type v4l2EventSubscription struct {
+	Type  uint32
+	ID    uint32
+	Flags uint32
+	_     [5]uint32
+}
+
+// v4l2Event is struct v4l2_event.
+type v4l2Event struct {
+	Type     uint32
+	_        uint32
+	_        [64]byte // what has happened
+	Pending  uint32
+	Sequence uint32
+	_        [16]byte // when
+	ID       uint32
+	_        [8]uint32
+	_        uint32 // with time of 64 bits the structure is a multiple of 8 bytes everywhere
+}
+
 const (
+	vidiocDQEvent        = iocRead<<30 | unsafe.Sizeof(v4l2Event{})<<16 | 'V'<<8 | 89
+	vidiocSubscribeEvent = iocWrite<<30 | unsafe.Sizeof(v4l2EventSubscription{})<<16 | 'V'<<8 | 90
+	vidiocGetSelection   = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2Selection{})<<16 | 'V'<<8 | 94
+
+	v4l2EventSourceChange       = 5          // V4L2_EVENT_SOURCE_CHANGE
+	v4l2SelectionCompose        = 0x100      // V4L2_SEL_TGT_COMPOSE
+	v4l2CIDMinBuffersForCapture = 0x00980927 // V4L2_CID_MIN_BUFFERS_FOR_CAPTURE
+
 	vidiocEncoderCmd   = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2EncoderCmd{})<<16 | 'V'<<8 | 77
 	vidiocSetSelection = (iocRead|iocWrite)<<30 | unsafe.Sizeof(v4l2Selection{})<<16 | 'V'<<8 | 95
 

@@ -16,6 +16,8 @@ const (
 	m2mBuffers = 3 // of each queue: one is filled while one is encoded
 	// m2mFirst is how long the first picture may take: firmware is loaded and memory found.
 	m2mFirst = 500 * time.Millisecond
+	// m2mPast is how long before its opening the time stamps of a device begin: they are never negative.
+	m2mPast = time.Minute
 	// m2mStall is how long an encoder may give nothing while it has pictures.
 	m2mStall = 2 * time.Second
 )
@@ -30,16 +32,18 @@ type m2mEncoder struct {
 	raw, coded *m2mQueue
 	layout     layout // of raw pictures
 	wait       *waiter
-	epoch      time.Time // stamps count from it
-	forcible   bool      // makes key frames on demand
-	copied     error     // why raw pictures are copied; nil: they are read in the camera's buffers
+	epoch      time.Time    // stamps count from it
+	forcible   bool         // makes key frames on demand
+	copied     error        // why raw pictures are copied; nil: they are read in the source's buffers
+	source     bufferSource // in whose buffers they lie; nil: they are copied
+	decoder    *m2mDecoder  // the source, where it is one; nil: it isn't
 
-	inside    int             // pictures that went in and did not come out
-	came      time.Time       // when the last one came out, or the first went in
-	started   bool            // one has come out
-	keyWanted bool            // of the next picture
-	lent      []*cameraBuffer // the camera's buffers that the driver has, by index; nil: they are copied
-	late      int             // pictures left out in a row, since the driver had as many as may be lent
+	inside    int          // pictures that went in and did not come out
+	came      time.Time    // when the last one came out, or the first went in
+	started   bool         // one has come out
+	keyWanted bool         // of the next picture
+	lent      []lentBuffer // the source's buffers that the driver has, by index; nil: they are copied
+	late      int          // pictures left out in a row, since the driver had as many as may be lent
 }
 
 // m2mRawFormats are what pictures can be handed over in, the least work first.
@@ -58,7 +62,7 @@ func openM2MEncoder(k kernel, path string, format fourCC, s encoderSettings) (*m
 	if err != nil {
 		return nil, errors.Join(err, k.Close(fd))
 	}
-	e := &m2mEncoder{device: &v4l2Device{k: k, fd: fd, path: path}, settings: s, wait: wait, epoch: time.Now()}
+	e := &m2mEncoder{device: &v4l2Device{k: k, fd: fd, path: path}, settings: s, wait: wait, epoch: time.Now().Add(-m2mPast)}
 	if err := e.start(format); err != nil {
 		return nil, errors.Join(fmt.Errorf("video encoder %s: %w", path, err), e.close())
 	}
@@ -82,14 +86,18 @@ func (e *m2mEncoder) start(format fourCC) error {
 	if err := e.coded.setFormat(m2mFormat{fourCC: format, width: width, height: height, size: width * height * 3 / 4}); err != nil {
 		return err
 	}
+	e.copied = e.chooseSource()
 	if err := e.chooseRaw(width, height); err != nil {
 		return err
 	}
 	interval := v4l2StreamParm{Type: e.raw.kind, TimePerFrame: v4l2Fract{Numerator: 1000, Denominator: uint32(e.settings.rate*1000 + 0.5)}}
 	_ = e.device.ioctl(vidiocSetParm, unsafe.Pointer(&interval)) // a wish: some drivers count by time stamps
 	e.configure()
-	if e.copied = e.importBuffers(); e.copied != nil {
-		if err := e.raw.start(m2mBuffers); err != nil {
+	if e.source != nil {
+		e.copied = e.importBuffers()
+	}
+	if e.copied != nil {
+		if err := e.copyInstead(width, height); err != nil {
 			return err
 		}
 	}
@@ -104,6 +112,20 @@ func (e *m2mEncoder) start(format fourCC) error {
 	return nil
 }
 
+// copyInstead makes the encoder take copies in buffers of its own.
+func (e *m2mEncoder) copyInstead(width, height uint32) error {
+	decoded := e.decoder != nil
+	if err := e.leaveSource(); err != nil {
+		return err
+	}
+	if decoded { // what is copied is in another format, and range
+		if err := e.chooseRaw(width, height); err != nil {
+			return err
+		}
+	}
+	return e.raw.start(m2mBuffers)
+}
+
 // chooseRaw sets the raw pictures' format, and tells the driver how much of them
 // is picture where it wants more rows or columns.
 func (e *m2mEncoder) chooseRaw(width, height uint32) error {
@@ -113,8 +135,11 @@ func (e *m2mEncoder) chooseRaw(width, height uint32) error {
 		return fmt.Errorf("it takes none of %v, but %v", m2mRawFormats, offered)
 	}
 	wanted := m2mFormat{fourCC: m2mRawFormats[i], width: width, height: height}
-	if c := e.settings.camera; c != nil && slices.Contains(offered, c.layout.format) {
-		wanted.fourCC, wanted.stride = c.layout.format, uint32(c.layout.stride)
+	if e.source != nil {
+		if l := e.source.shape(); slices.Contains(offered, l.format) {
+			wanted.fourCC, wanted.stride = l.format, uint32(l.stride)
+		}
+		wanted.full = e.fullRange()
 	}
 	if err := e.raw.setFormat(wanted); err != nil {
 		return err
@@ -317,6 +342,7 @@ func (e *m2mEncoder) close() error {
 	for i := range e.lent {
 		e.letGo(uint32(i))
 	}
+	errs = append(errs, e.leaveSource())
 	e.wait.shut()
 	e.wait.release()
 	return errors.Join(append(errs, e.device.k.Close(e.device.fd))...)

@@ -24,6 +24,8 @@ type fakeMachine struct {
 	*fakeDriver
 	camera *fakeNode
 	codec  *fakeCodec
+	jpeg   *fakeJPEG // video10; nil: there is none
+	dir    string    // of device nodes
 }
 
 func newFakeMachine(t *testing.T, camera *fakeNode) *fakeMachine {
@@ -33,33 +35,50 @@ func newFakeMachine(t *testing.T, camera *fakeNode) *fakeMachine {
 }
 
 func (m *fakeMachine) Open(path string) (int, error) {
-	if filepath.Base(path) == "video11" {
+	switch filepath.Base(path) {
+	case "video11":
 		return m.codec.Open(path)
+	case "video10":
+		return m.jpeg.Open()
 	}
 	return m.fakeDriver.Open(path)
 }
 
-// nodes is a folder in which an encoder is looked for: not the camera, which the fake driver opens but once.
+// nodes is a folder in which encoder and decoder are looked for: not the camera, which the fake driver opens but once.
 func (m *fakeMachine) nodes(t *testing.T) string {
 	dir := codecNodes(t)
-	if err := os.Remove(filepath.Join(dir, "video0")); err != nil {
+	err := os.Remove(filepath.Join(dir, "video0"))
+	if m.jpeg != nil {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, "video10"), nil, 0o600))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
+	m.dir = dir
 	return dir
 }
 
-func (m *fakeMachine) Ioctl(fd int, request uintptr, argument unsafe.Pointer) error {
-	if fd == m.codec.fd {
-		return m.codec.Ioctl(fd, request, argument)
+// node is who has that descriptor.
+func (m *fakeMachine) node(fd int) interface {
+	Ioctl(fd int, request uintptr, argument unsafe.Pointer) error
+	Mmap(fd int, offset int64, length int) ([]byte, error)
+	Close(fd int) error
+} {
+	switch {
+	case fd == m.codec.fd:
+		return m.codec
+	case m.jpeg != nil && fd == m.jpeg.fd:
+		return m.jpeg
 	}
-	return m.fakeDriver.Ioctl(fd, request, argument)
+	return m.fakeDriver
+}
+
+func (m *fakeMachine) Ioctl(fd int, request uintptr, argument unsafe.Pointer) error {
+	return m.node(fd).Ioctl(fd, request, argument)
 }
 
 func (m *fakeMachine) Mmap(fd int, offset int64, length int) ([]byte, error) {
-	if fd == m.codec.fd {
-		return m.codec.Mmap(fd, offset, length)
-	}
-	return m.fakeDriver.Mmap(fd, offset, length)
+	return m.node(fd).Mmap(fd, offset, length)
 }
 
 func (m *fakeMachine) Munmap(memory []byte) error {
@@ -68,14 +87,14 @@ func (m *fakeMachine) Munmap(memory []byte) error {
 			return m.fakeDriver.Munmap(memory)
 		}
 	}
+	if m.jpeg != nil && m.jpeg.has(memory) {
+		return m.jpeg.Munmap(memory)
+	}
 	return m.codec.Munmap(memory)
 }
 
 func (m *fakeMachine) Close(fd int) error {
-	if fd == m.codec.fd {
-		return m.codec.Close(fd)
-	}
-	return m.fakeDriver.Close(fd)
+	return m.node(fd).Close(fd)
 }
 
 // withNumber writes a number into a picture, in squares that survive encoding.
@@ -105,6 +124,9 @@ func numberOf(p *image.YCbCr) int {
 func laid(f v4l2PixFormat, p *image.YCbCr) []byte {
 	l, _ := newLayout(&f)
 	memory := make([]byte, f.SizeImage)
+	if f.PixelFormat == pixMJPG {
+		return asJPEG(p)
+	}
 	if f.PixelFormat != pixYUYV {
 		l.fill(memory, p)
 		return memory
@@ -147,7 +169,7 @@ func film(ctx context.Context, m *fakeMachine, width, height int) []*image.YCbCr
 // Whether the encoder reads the camera's buffers or gets copies, and whenever that turns out, every picture is the
 // right one, the camera always has buffers to fill, and it is said how it is and why.
 func TestHardwareEncoderImports(t *testing.T) {
-	const width, height = 320, 240
+	const width, height = 320, 112
 	camera := func(format fourCC) *fakeNode {
 		n := newFakeNode(fakeFormat{format: format, sizes: []v4l2FrmSizeEnum{discrete(width, height)}})
 		n.padding = 1 // as the encoder has it
@@ -172,9 +194,9 @@ func TestHardwareEncoderImports(t *testing.T) {
 		"encoder has its own":       {pixYU12, func(m *fakeMachine) { m.codec.adopts = nil }, "copies of the pictures: it takes no buffers but its own"},
 		"an old kernel, own":        {pixYU12, func(m *fakeMachine) { m.codec.silent, m.codec.adopts = true, nil }, "no buffers but its own: invalid argument"},
 		"camera keeps its own":      {pixYU12, func(m *fakeMachine) { m.camera.exportErr = unix.ENOTTY }, "camera /dev/video0 does not share its buffers"},
-		"rows of another length":    {pixYU12, func(m *fakeMachine) { m.camera.padding = 32 }, "rows of 321 bytes, the camera gives YU12 in 240 of 352"},
-		"rows of another, NV12":     {pixNV12, func(m *fakeMachine) { m.camera.padding = 32 }, "rows of 321 bytes, the camera gives NV12 in 240 of 352"},
-		"more rows":                 {pixYU12, func(m *fakeMachine) { m.codec.align = 32 }, "in 256 rows of 352 bytes"},
+		"rows of another length":    {pixYU12, func(m *fakeMachine) { m.camera.padding = 32 }, "rows of 321 bytes, the camera gives YU12 in 112 of 352"},
+		"rows of another, NV12":     {pixNV12, func(m *fakeMachine) { m.camera.padding = 32 }, "rows of 321 bytes, the camera gives NV12 in 112 of 352"},
+		"more rows":                 {pixYU12, func(m *fakeMachine) { m.codec.align = 32 }, "in 128 rows of 352 bytes"},
 		"another format":            {pixNV12, func(m *fakeMachine) { m.codec.raw = []fourCC{pixYU12} }, "it wants YU12"},
 		"another format, not YU12":  {pixYUYV, func(m *fakeMachine) { m.codec.raw = []fourCC{pixNV12} }, "it wants NV12"},
 		"another format, packed":    {pixYUYV, func(*fakeMachine) {}, "it wants YU12"},
@@ -185,61 +207,101 @@ func TestHardwareEncoderImports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const n = 40
 			m := newFakeMachine(t, camera(test.format))
 			test.change(m)
-			var log strings.Builder
-			v := mustVideo(t, VideoOptions{
-				Open: func(ctx context.Context) (io.Closer, error) {
-					return openCamera(ctx, m, "/dev/video0", "", CameraOptions{Width: width, Height: height})
-				},
-				FrameRate: 60, BitRate: 2e6, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			})
-			v.chooser.kernel, v.chooser.nodes = m, m.nodes(t)
-			decoder, err := h264test.New()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer decoder.Close()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			pictures := make(chan []*image.YCbCr, 1)
-			go func() { pictures <- film(ctx, m, width, height) }()
-			seen := map[int]*image.YCbCr{}
-			err = v.Stream(ctx, func(unit []byte, _ bool, _ time.Time) {
-				p, err := decoder.Decode(unit)
-				if err != nil || p == nil {
-					t.Errorf("unit %d: %v %v", len(seen), p, err)
-					return
-				}
-				copied := newPicture(width, height)
-				to420(copied, p)
-				if seen[numberOf(p)] = copied; numberOf(p) >= n-1 {
-					cancel()
-				}
-			})
-			if cancel(); !errors.Is(err, context.Canceled) {
-				t.Error(err)
-			}
-			missing := n / 4 // those that come too soon after the one before are left out
+			missing := filmed / 4 // those that come too soon after the one before are left out
 			if test.says == tooMany {
-				missing = n * 3 / 4
+				missing = filmed * 3 / 4
 			}
-			checkSeen(t, <-pictures, seen, n-missing)
-			if path := v.State().Path; !strings.Contains(path, test.says) {
-				t.Errorf("the path is %q, which doesn't say %q", path, test.says)
+			out := m.run(t, width, height, filmed-missing)
+			if !strings.Contains(out.path, test.says) {
+				t.Errorf("the path is %q, which doesn't say %q", out.path, test.says)
 			}
-			if test.says == imported && m.codec.adopted < len(seen) {
-				t.Errorf("%d of %d pictures were read in the camera's buffers", m.codec.adopted, len(seen))
-			}
-			if m.camera.least < 2 {
-				t.Errorf("the camera had no more than %d buffers", m.camera.least)
-			}
-			if told := strings.Count(log.String(), "level=WARN"); told > 0 {
-				t.Errorf("it is told as a fault: %s", log.String())
+			if test.says == imported && m.codec.adopted < len(out.seen) {
+				t.Errorf("%d of %d pictures were read in the camera's buffers", m.codec.adopted, len(out.seen))
 			}
 		})
 	}
+}
+
+// filmed is how many pictures run looks at.
+const filmed = 24
+
+// output is what came out of an encoder.
+type output struct {
+	seen map[int]*image.YCbCr // by number, in the range of video
+	full bool                 // they came in that of JPEG, and the stream says so
+	path string
+}
+
+// run encodes what the camera films, and sees that every picture is the right one, that
+// the camera always has buffers to fill, and that nothing is told as a fault.
+func (m *fakeMachine) run(t *testing.T, width, height, least int) output {
+	t.Helper()
+	var log strings.Builder
+	v := mustVideo(t, VideoOptions{
+		Open: func(ctx context.Context) (io.Closer, error) {
+			return openCamera(ctx, m, "/dev/video0", "", CameraOptions{Width: width, Height: height})
+		},
+		FrameRate: 60, BitRate: 2e6, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	v.chooser.kernel, v.chooser.nodes = m, m.nodes(t)
+	decoder, err := h264test.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer decoder.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	pictures := make(chan []*image.YCbCr, 1)
+	go func() { pictures <- film(ctx, m, width, height) }()
+	out := output{seen: map[int]*image.YCbCr{}}
+	full := false
+	err = v.Stream(ctx, func(unit []byte, key bool, _ time.Time) {
+		p, err := decoder.Decode(unit)
+		if err != nil || p == nil {
+			t.Errorf("unit %d: %v %v", len(out.seen), p, err)
+			return
+		}
+		if key {
+			full = saysFullRange(t, unit)
+			out.full = out.full || full
+		}
+		copied := newPicture(width, height)
+		if to420(copied, p); full {
+			newToLimited().apply(copied)
+		}
+		if out.seen[numberOf(p)] = copied; numberOf(p) >= filmed-1 {
+			cancel()
+		}
+	})
+	if cancel(); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	checkSeen(t, <-pictures, out.seen, least)
+	if m.camera.least < 2 {
+		t.Errorf("the camera had no more than %d buffers", m.camera.least)
+	}
+	if told := strings.Count(log.String(), "level=WARN"); told > 0 {
+		t.Errorf("it is told as a fault: %s", log.String())
+	}
+	out.path = v.State().Path
+	return out
+}
+
+// saysFullRange tells what range the SPS of a unit says that the pictures have.
+func saysFullRange(t *testing.T, unit []byte) (full bool) {
+	t.Helper()
+	eachNAL(unit, func(nal []byte) {
+		if nal[0]&0x1f == nalSPS {
+			info, err := parseSPS(nal)
+			if err != nil {
+				t.Errorf("SPS % x: %v", nal, err)
+			}
+			full = info.full
+		}
+	})
+	return full
 }
 
 // checkSeen compares what came out, which must be so many, with what went in.

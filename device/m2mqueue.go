@@ -14,6 +14,7 @@ type m2mFormat struct {
 	fourCC        fourCC
 	width, height uint32 // pixels; of raw pictures as they lie in memory
 	stride, size  uint32 // bytes: of a row of the first plane, of a whole buffer
+	full          bool   // asked for: the range of JPEG, not that of video
 }
 
 // m2mQueue is one of the two queues of a memory-to-memory device: OUTPUT, which
@@ -67,24 +68,28 @@ func (q *m2mQueue) formats() []fourCC {
 // setFormat asks for a format, and notes what the driver made of it.
 func (q *m2mQueue) setFormat(want m2mFormat) error {
 	var err error
+	colorspace, quantization := uint32(v4l2ColorspaceSMPTE170M), uint32(v4l2QuantizationLimitedRange)
+	if want.full {
+		colorspace, quantization = v4l2ColorspaceJPEG, v4l2QuantizationFullRange
+	}
 	if q.plane != nil {
 		f := v4l2FormatMP{Type: q.kind, Pix: v4l2PixFormatMP{
 			Width: want.width, Height: want.height, PixelFormat: want.fourCC, Field: v4l2FieldNone,
-			Colorspace: v4l2ColorspaceSMPTE170M, Quantization: v4l2QuantizationLimitedRange, NumPlanes: 1,
+			Colorspace: colorspace, Quantization: uint8(quantization), NumPlanes: 1,
 		}}
 		f.Pix.Planes[0] = v4l2PlanePixFormat{SizeImage: want.size, BytesPerLine: want.stride}
 		err = q.device.ioctl(vidiocSetFmt, unsafe.Pointer(&f))
-		q.format = m2mFormat{f.Pix.PixelFormat, f.Pix.Width, f.Pix.Height, f.Pix.Planes[0].BytesPerLine, f.Pix.Planes[0].SizeImage}
+		q.format = f.plain()
 		if err == nil && f.Pix.NumPlanes != 1 {
 			err = fmt.Errorf("it wants %d buffers for a picture", f.Pix.NumPlanes)
 		}
 	} else {
 		f := v4l2Format{Type: q.kind, Pix: v4l2PixFormat{
 			Width: want.width, Height: want.height, PixelFormat: want.fourCC, Field: v4l2FieldNone, SizeImage: want.size, BytesPerLine: want.stride,
-			Colorspace: v4l2ColorspaceSMPTE170M, Priv: v4l2PrivMagic, Quantization: v4l2QuantizationLimitedRange,
+			Colorspace: colorspace, Priv: v4l2PrivMagic, Quantization: quantization,
 		}}
 		err = q.device.ioctl(vidiocSetFmt, unsafe.Pointer(&f))
-		q.format = m2mFormat{f.Pix.PixelFormat, f.Pix.Width, f.Pix.Height, f.Pix.BytesPerLine, f.Pix.SizeImage}
+		q.format = f.plain()
 	}
 	if err == nil && q.format.fourCC != want.fourCC {
 		err = fmt.Errorf("it set %s", q.format.fourCC)
@@ -93,6 +98,29 @@ func (q *m2mQueue) setFormat(want m2mFormat) error {
 		return fmt.Errorf("setting %s %dx%d: %w", want.fourCC, want.width, want.height, err)
 	}
 	return nil
+}
+
+// plain is what matters of a format.
+func (f *v4l2FormatMP) plain() m2mFormat {
+	plane := f.Pix.Planes[0]
+	return m2mFormat{fourCC: f.Pix.PixelFormat, width: f.Pix.Width, height: f.Pix.Height, stride: plane.BytesPerLine, size: plane.SizeImage}
+}
+
+// plain is what matters of a format.
+func (f *v4l2Format) plain() m2mFormat {
+	return m2mFormat{fourCC: f.Pix.PixelFormat, width: f.Pix.Width, height: f.Pix.Height, stride: f.Pix.BytesPerLine, size: f.Pix.SizeImage}
+}
+
+// currentFormat is the format that the driver has chosen.
+func (q *m2mQueue) currentFormat() (m2mFormat, error) {
+	if q.plane != nil {
+		f := v4l2FormatMP{Type: q.kind}
+		err := q.device.ioctl(vidiocGetFmt, unsafe.Pointer(&f))
+		return f.plain(), err
+	}
+	f := v4l2Format{Type: q.kind}
+	err := q.device.ioctl(vidiocGetFmt, unsafe.Pointer(&f))
+	return f.plain(), err
 }
 
 // start asks for buffers, maps them and lets the queue run. The driver may want
@@ -149,6 +177,31 @@ func (q *m2mQueue) stop() error {
 	_ = q.device.ioctl(vidiocReqBufs, unsafe.Pointer(&request)) // closing frees them as well
 	q.on, q.buffers, q.idle, q.adopted = false, nil, nil, nil
 	return errors.Join(errs...)
+}
+
+// least is how many bytes each buffer has at least.
+func (q *m2mQueue) least() uint32 {
+	least := uint32(0)
+	for i, memory := range q.buffers {
+		if n := uint32(len(memory)); i == 0 || n < least {
+			least = n
+		}
+	}
+	return least
+}
+
+// export makes each buffer a file that another driver can read from (VIDIOC_EXPBUF), in
+// order of their indices. The caller closes them, also those that come with an error.
+func (q *m2mQueue) export() ([]int, error) {
+	var exported []int
+	for i := range q.buffers {
+		e := v4l2ExportBuffer{Type: q.kind, Index: uint32(i), Flags: unix.O_RDWR | unix.O_CLOEXEC, FD: -1}
+		if err := q.device.ioctl(vidiocExpBuf, unsafe.Pointer(&e)); err != nil {
+			return exported, fmt.Errorf("it does not share its buffers: %w", err)
+		}
+		exported = append(exported, int(e.FD))
+	}
+	return exported, nil
 }
 
 // memory is whose buffers the queue has.

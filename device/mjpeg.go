@@ -45,8 +45,11 @@ func (d *mjpegDecoder) free() {
 	}
 }
 
+// errDamaged says that a picture did not come whole.
+var errDamaged = errors.New("it is damaged")
+
 // decode writes one JPEG picture into dst, in the range of video (JPEG is
-// full-range). Any damage is an error; the decoder can be used further.
+// full-range). Any damage is an error, errDamaged; the decoder can be used further.
 func (d *mjpegDecoder) decode(dst *image.YCbCr, data []byte) error {
 	data, err := d.withTables(data)
 	if err != nil {
@@ -58,7 +61,7 @@ func (d *mjpegDecoder) decode(dst *image.YCbCr, data []byte) error {
 	wrong := C.jpeg420_decode(d.codec, bytePointer(data), C.size_t(len(data)), C.int(d.width), C.int(d.height),
 		to, bytePointer(dst.Y), bytePointer(dst.Cb), bytePointer(dst.Cr))
 	if wrong != nil {
-		return fmt.Errorf("jpeg: %s", C.GoString(wrong))
+		return fmt.Errorf("jpeg: %w: %s", errDamaged, C.GoString(wrong))
 	}
 	return nil
 }
@@ -69,11 +72,11 @@ func bytePointer(b []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.Pointer(unsaf
 // camera left them out, as UVC's MJPEG payload allows.
 func (d *mjpegDecoder) withTables(data []byte) ([]byte, error) {
 	if len(data) < 4 || data[0] != 0xff || data[1] != jpegSOI {
-		return nil, errors.New("jpeg doesn't begin with its marker")
+		return nil, fmt.Errorf("jpeg: %w: it doesn't begin with its marker", errDamaged)
 	}
 	for at := 2; at+4 <= len(data); {
 		if data[at] != 0xff {
-			return nil, errors.New("jpeg has no marker where one should be")
+			return nil, fmt.Errorf("jpeg: %w: it has no marker where one should be", errDamaged)
 		}
 		switch data[at+1] {
 		case 0xff: // fill byte
@@ -89,7 +92,7 @@ func (d *mjpegDecoder) withTables(data []byte) ([]byte, error) {
 		}
 		at += 2 + int(data[at+2])<<8 + int(data[at+3])
 	}
-	return nil, errors.New("jpeg has no scan")
+	return nil, fmt.Errorf("jpeg: %w: it has no scan", errDamaged)
 }
 
 // standardTables is the DHT segment with the tables K.3 to K.6 of T.81.

@@ -50,6 +50,37 @@ func newToLimited() *toLimited {
 	return &t
 }
 
+// rangeOf tells whether a raw picture has the range of JPEG, by one in the range of
+// video that shows the same, or that it shows something else.
+func rangeOf(l layout, raw []byte, same *image.YCbCr) (full bool, err error) {
+	p := newPicture(same.Rect.Dx(), same.Rect.Dy())
+	if err := l.convert(p, raw); err != nil {
+		return false, err
+	}
+	asVideo := difference(p, same)
+	newToLimited().apply(p)
+	asJPEG := difference(p, same)
+	const most = 8 // rounding, and how colours are made coarser
+	if off := min(asVideo, asJPEG); off > most {
+		return false, fmt.Errorf("it makes another picture, %.0f off", off)
+	}
+	return asJPEG <= asVideo, nil
+}
+
+// difference is how far the samples of two pictures of one size are apart, in the plane
+// where that is most.
+func difference(a, b *image.YCbCr) float64 {
+	most := 0.0
+	for _, planes := range [...][2][]byte{{a.Y, b.Y}, {a.Cb, b.Cb}, {a.Cr, b.Cr}} {
+		sum := 0
+		for i, v := range planes[0] {
+			sum += max(int(v), int(planes[1][i])) - min(int(v), int(planes[1][i]))
+		}
+		most = max(most, float64(sum)/float64(len(planes[0])))
+	}
+	return most
+}
+
 // apply maps a whole picture in place.
 func (t *toLimited) apply(p *image.YCbCr) {
 	for i, v := range p.Y {

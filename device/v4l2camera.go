@@ -19,13 +19,15 @@ type RawCamera struct {
 	// Fixed after opening.
 	about string // why the camera's own H.264 is not used, where it has it
 
-	layout layout // of raw pictures
+	layout layout        // of raw pictures
+	jpeg   *mjpegDecoder // of those that come as JPEG; nil: none do
 
 	// Guarded by v4l2Stream.mu.
 	picture *image.YCbCr
 	convert func(dst *image.YCbCr, src []byte) error
 	lent    []cameraBuffer // by index
 	newest  *cameraBuffer  // the last Frame's; nil: it had none
+	left    bool           // JPEG is not decoded until somebody asks for what it shows
 }
 
 // EncodingPath says why the camera's own H.264 is not passed on.
@@ -65,15 +67,25 @@ func (c *RawCamera) readFrame(ctx context.Context) (Frame, error) {
 		c.newest = nil
 		last.drop()
 	}
-	used, when := 0, time.Time{}
-	index, err := c.take(ctx, true, func(data []byte, captured time.Time) error {
+	used, when, shown := 0, time.Time{}, false
+	index, err := c.take(ctx, true, func(data []byte, captured time.Time) (err error) {
 		used, when = len(data), captured
-		return c.layout.check(data)
+		switch {
+		case c.jpeg == nil:
+			return c.layout.check(data)
+		case c.left:
+			_, err = c.jpeg.withTables(data)
+			return err
+		}
+		shown = true
+		return c.convert(c.picture, data)
 	})
 	if err != nil {
 		return Frame{}, err
 	}
-	return Frame{Captured: when, buffer: c.lend(index, used)}, nil
+	b := c.lend(index, used)
+	b.shown = shown
+	return Frame{Captured: when, buffer: b}, nil
 }
 
 // H264Camera is a V4L2 camera that encodes by itself.

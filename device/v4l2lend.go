@@ -27,7 +27,7 @@ type cameraBuffer struct {
 	// Guarded by camera.mu.
 	used    int  // bytes
 	holders int  // 0: the driver has it
-	shown   bool // the camera's picture is made of this one
+	shown   bool // the camera's picture is made of this one; with JPEG it was decoded to see that it is whole
 }
 
 // lend makes a Frame's buffer of one that was taken off the driver's queue. It is held
@@ -101,6 +101,7 @@ func (b *cameraBuffer) fill(dst []byte, to layout) error {
 	}
 	data := c.buffers[b.index][:b.used]
 	switch {
+	case c.jpeg != nil:
 	case to.format == c.layout.format:
 		c.layout.copyTo(dst, to, data)
 		return nil
@@ -112,6 +113,37 @@ func (b *cameraBuffer) fill(dst []byte, to layout) error {
 		to.fill(dst, p)
 	}
 	return err
+}
+
+// jpeg is the picture in the buffer as it came, with its Huffman tables. It is valid as
+// long as its Frame.
+func (b *cameraBuffer) jpeg() ([]byte, error) {
+	c := b.camera
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClosed
+	}
+	return c.jpeg.withTables(c.buffers[b.index][:b.used])
+}
+
+var _ bufferSource = (*RawCamera)(nil)
+
+// shape is how raw pictures lie in the buffers.
+func (c *RawCamera) shape() layout { return c.layout }
+
+// spares is how many buffers those may keep who were lent them.
+func (c *RawCamera) spares() int { return c.spare }
+
+// coded tells whether JPEG lies in the buffers.
+func (c *RawCamera) coded() bool { return c.jpeg != nil }
+
+// leaveCoded sets whether JPEG pictures stay as they are until somebody asks for what
+// they show, since hardware decodes them; otherwise damaged ones are passed over.
+func (c *RawCamera) leaveCoded(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = on
 }
 
 // bufferLength is how many bytes each of the camera's buffers has at least.

@@ -161,7 +161,8 @@ func (s *v4l2Stream) wrap(options CameraOptions) (io.Closer, error) {
 			return nil, err
 		}
 		s.free = decoder.free
-		return &RawCamera{v4l2Stream: s, picture: newPicture(shape.width, shape.height), convert: decoder.decode}, nil
+		s.lends = shape.width%2 == 0 && shape.height%2 == 0
+		return &RawCamera{v4l2Stream: s, layout: shape, jpeg: decoder, picture: newPicture(shape.width, shape.height), convert: decoder.decode}, nil
 	}
 	c := &RawCamera{v4l2Stream: s, layout: shape, picture: newPicture(shape.width, shape.height), convert: shape.convert}
 	s.lends = !shape.fullRange && shape.width%2 == 0 && shape.height%2 == 0 // the others' are changed before all else

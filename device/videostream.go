@@ -78,6 +78,10 @@ func (s *videoStream) handle(f Frame) error {
 	if vp8 && err == nil {
 		err = s.giveVP8(f)
 	}
+	if errors.Is(err, errDamaged) { // which shows here where nobody had to look at it before
+		s.video.options.Logger.Debug("a picture is left out", "error", err)
+		return nil
+	}
 	return err
 }
 
@@ -159,7 +163,7 @@ func (s *videoStream) encode(f Frame) error {
 		s.video.options.Logger.Debug("the encoder can't read the camera's buffers; going on with copies", "error", err)
 		err = s.putAgain(f, emit)
 	}
-	if err != nil && s.video.chooser.giveUp(s.encoder, err) {
+	if err != nil && !errors.Is(err, errDamaged) && s.video.chooser.giveUp(s.encoder, err) {
 		s.video.options.Logger.Warn("the hardware encoder has failed; going on in software", "error", err)
 		err = s.putAgain(f, emit)
 	}
@@ -247,7 +251,7 @@ func (s *videoStream) fit(f Frame, slow int) error {
 		width: size.X, height: size.Y, rate: s.rate() / float64(slow), bitRate: s.bitRate, keyInterval: options.KeyFrameInterval,
 	}
 	if lent {
-		settings.camera = f.buffer.camera
+		settings.camera, settings.first = f.buffer.camera, f.buffer
 	}
 	encoder, words, err := s.video.chooser.open(settings)
 	if err != nil {

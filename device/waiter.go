@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waiter waits for a file descriptor to become readable, and stops at once when
+// waiter waits for a file descriptor to become readable (or another event), and stops at once when
 // a context ends or when it is told to close.
 type waiter struct {
+	events int16 // that are waited for; fixed before the first wait
 	mu     sync.Mutex
 	event  int  // eventfd; -1 when released. Guarded by mu, except that wait may read it.
 	closed bool // Guarded by mu.
@@ -24,7 +25,7 @@ func newWaiter() (*waiter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making an eventfd: %w", err)
 	}
-	return &waiter{event: event}, nil
+	return &waiter{event: event, events: unix.POLLIN}, nil
 }
 
 // wait blocks until fd has something to say or timeout has passed (then the
@@ -42,7 +43,7 @@ func (w *waiter) wait(ctx context.Context, fd int, timeout time.Duration) (event
 		if timeout >= 0 {
 			millis = int((max(time.Until(deadline), 0) + time.Millisecond - 1) / time.Millisecond)
 		}
-		fds := []unix.PollFd{{Fd: int32(w.event), Events: unix.POLLIN}, {Fd: int32(fd), Events: unix.POLLIN}}
+		fds := []unix.PollFd{{Fd: int32(w.event), Events: unix.POLLIN}, {Fd: int32(fd), Events: w.events}}
 		n, err := unix.Poll(fds, millis)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return 0, fmt.Errorf("waiting: %w", err)
