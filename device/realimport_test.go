@@ -123,7 +123,7 @@ func TestRealEncoderImports(t *testing.T) {
 			t.Fatalf("%s: %v", format, i.encoder.copied)
 		}
 		unused := users(t, i.camera.exported[0])
-		pictures, stamps := i.film(t, 20)
+		pictures, stamps := i.film(t, 10)
 		used := 0
 		for _, fd := range i.camera.exported {
 			if users(t, fd) > unused {
@@ -133,7 +133,7 @@ func TestRealEncoderImports(t *testing.T) {
 		if used == 0 {
 			t.Errorf("%s: the kernel says that nobody uses the camera's buffers", format)
 		}
-		t.Logf("%s: %d of 20 pictures encoded, %d lost by the camera", format, len(pictures), i.camera.Drops())
+		t.Logf("%s: %d of 10 pictures encoded, %d lost by the camera", format, len(pictures), i.camera.Drops())
 		i.close(t, env[1], pictures, stamps)
 	}
 	if after := descriptors(t); after != before {
@@ -223,7 +223,7 @@ func TestRealEncoderRefuses(t *testing.T) {
 func TestRealEncoderUnplugged(t *testing.T) {
 	env := environment(t, "DOORBELL_TEST_ENCODER", "DOORBELL_TEST_IMPORT", "DOORBELL_TEST_CAMERA_DRIVER", "DOORBELL_TEST_CAMERA_DEVICE")
 	before := descriptors(t)
-	for range 5 {
+	for range 3 {
 		i := openImporting(t, linux{}, env[1], env[0], CameraOptions{Width: 640, Height: 480, Format: "YU12"})
 		if i.encoder.copied != nil {
 			t.Fatal(i.encoder.copied)

@@ -92,7 +92,7 @@ func TestMachineCodec(t *testing.T) {
 				"DOORBELL_TEST_IMPORT=" + guest.VideoDevice, "DOORBELL_TEST_IMPORT_SCALED=" + scaled,
 				"DOORBELL_TEST_CAMERA_DRIVER=/sys/bus/platform/drivers/vivid", "DOORBELL_TEST_CAMERA_DEVICE=vivid.0",
 			}
-			g.GoTest(t, "doorbell/device", env, "-test.run=RealEncoder", "-test.bench=RealEncoder", "-test.benchtime=20x", "-test.timeout=4m")
+			g.GoTest(t, "doorbell/device", env, "-test.run=RealEncoder", "-test.bench=RealEncoder", "-test.benchtime=3x", "-test.timeout=4m")
 		})
 	}
 }

@@ -37,6 +37,7 @@ type Guest struct {
 	err     error // why it will not be
 	hello   agent.Hello
 	changed chan struct{} // closed and replaced at each change
+	tests   []string      // packages whose test programs are in it
 }
 
 // Close pulls the plug: the machine ends as in a power cut. It returns when all that Start began has ended.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,22 +87,18 @@ func (g *Guest) explain(t testing.TB) {
 
 // GoTest builds the test program of a package of this module, with the build tags of the test
 // that calls it, and runs
-// it in the guest in a folder with the package's testdata, for at most ten minutes. Environment and
+// it in the guest in a folder with the package's testdata, for at most ten minutes. It is built for
+// each guest once. Environment and
 // arguments (-test.run and the like) are the program's. t fails if it does; what it prints is logged.
 func (g *Guest) GoTest(t testing.TB, pkg string, env []string, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Minute, errors.New("the test took ten minutes"))
 	defer cancel()
-	program, dir, err := g.buildTest(ctx, t.TempDir(), pkg)
-	if err != nil {
-		t.Fatal(err)
-	}
 	home := path.Join("/tmp/test", pkg)
-	if err := g.PutProgram(ctx, program, path.Join(home, "program.test")); err != nil {
-		t.Fatal(err)
-	}
-	if err := g.putFolder(ctx, filepath.Join(dir, "testdata"), path.Join(home, "testdata")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.Fatal(err)
+	if g.firstOf(pkg) {
+		if err := g.putTest(ctx, t.TempDir(), pkg, home); err != nil {
+			t.Fatal(err)
+		}
 	}
 	out, err := g.Do(ctx, Command{Args: append([]string{"./program.test", "-test.v"}, args...), Env: env, Dir: home})
 	if out != "" {
@@ -115,6 +112,32 @@ func (g *Guest) GoTest(t testing.TB, pkg string, env []string, args ...string) s
 		t.Error(err)
 	}
 	return out
+}
+
+// firstOf tells, once for each package, that its test program isn't in the guest yet.
+func (g *Guest) firstOf(pkg string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if slices.Contains(g.tests, pkg) {
+		return false
+	}
+	g.tests = append(g.tests, pkg)
+	return true
+}
+
+// putTest builds a package's test program and puts it into the guest, with its testdata.
+func (g *Guest) putTest(ctx context.Context, temp, pkg, home string) error {
+	program, dir, err := g.buildTest(ctx, temp, pkg)
+	if err != nil {
+		return err
+	}
+	if err := g.PutProgram(ctx, program, path.Join(home, "program.test")); err != nil {
+		return err
+	}
+	if err := g.putFolder(ctx, filepath.Join(dir, "testdata"), path.Join(home, "testdata")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // buildTest compiles a package's tests for the guest. It returns the program and the package's folder.
