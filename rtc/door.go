@@ -132,6 +132,7 @@ func (d *Door) Run(ctx context.Context) error {
 		return err
 	}
 	d.network = network
+	d.h264.fanout.hold, d.vp8.fanout.hold = network.udp.hold, network.udp.hold
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d.ctx = inner
 	d.timer = time.NewTimer(time.Hour)

@@ -26,6 +26,8 @@ type fanout struct {
 	payloader rtp.Payloader
 	// wantKey is called, without mu, when somebody needs a key frame.
 	wantKey func()
+	// hold lets packets of one frame be bundled until send is called. Fixed before the first frame.
+	hold func() (send func())
 
 	mu      sync.Mutex // guards what follows, and the outlets' own
 	outlets map[*outlet]struct{}
@@ -54,6 +56,7 @@ func newFanout(kind webrtc.RTPCodecType, codec string, payloader rtp.Payloader, 
 		codec:     codec,
 		payloader: payloader,
 		wantKey:   wantKey,
+		hold:      func() func() { return func() {} },
 		outlets:   map[*outlet]struct{}{},
 	}
 }
@@ -68,6 +71,7 @@ func (f *fanout) write(frame []byte, key bool, at moment) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	payloads := f.payloader.Payload(mtu, frame)
+	defer f.hold()()
 	f.last = at
 	if f.kind == webrtc.RTPCodecTypeVideo {
 		f.stale = !key
@@ -109,7 +113,9 @@ func (f *fanout) open(o *outlet) {
 	video := f.kind == webrtc.RTPCodecTypeVideo
 	o.waits = video
 	if video && f.key != nil {
+		send := f.hold()
 		o.send(f.key, f.last)
+		send()
 		o.waits = f.stale
 	}
 	waits := o.waits

@@ -207,7 +207,6 @@ func codecsOf(estimators *estimators) (*webrtc.MediaEngine, *interceptor.Registr
 	}
 	opus := webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{
 		MimeType: webrtc.MimeTypeOpus, ClockRate: audioClock, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
-		RTCPFeedback: []webrtc.RTCPFeedback{{Type: webrtc.TypeRTCPFBTransportCC}},
 	}}
 	if err := media.RegisterCodec(opus, webrtc.RTPCodecTypeAudio); err != nil {
 		return nil, nil, fmt.Errorf("registering Opus: %w", err)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
@@ -45,8 +46,10 @@ type mediaPort struct {
 	loopback bool
 	log      logging.LeveledLogger
 
-	mu     sync.Mutex // guards what follows
+	held   atomic.Int32 // so many want packets to be bundled
+	mu     sync.Mutex   // guards what follows
 	muxes  map[netip.Addr]*ice.UDPMuxDefault
+	conns  map[netip.Addr]*bundleConn // the muxes' own
 	closed bool
 }
 
@@ -55,7 +58,7 @@ var _ ice.UDPMux = (*mediaPort)(nil)
 // newMediaPort opens the port on all addresses that there are. It fails if the
 // port is taken on one of them.
 func newMediaPort(port int, loopback bool, log logging.LeveledLogger) (*mediaPort, error) {
-	p := &mediaPort{port: port, loopback: loopback, log: log, muxes: map[netip.Addr]*ice.UDPMuxDefault{}}
+	p := &mediaPort{port: port, loopback: loopback, log: log, muxes: map[netip.Addr]*ice.UDPMuxDefault{}, conns: map[netip.Addr]*bundleConn{}}
 	if err := p.refresh(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -110,15 +113,31 @@ func (p *mediaPort) refresh() error {
 		if p.port == 0 {
 			p.port = conn.LocalAddr().(*net.UDPAddr).Port
 		}
-		p.muxes[addr] = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: conn, Logger: p.log})
+		p.conns[addr] = newBundleConn(conn, &p.held)
+		p.muxes[addr] = ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: p.conns[addr], Logger: p.log})
 	}
 	for addr, mux := range p.muxes {
 		if !slices.Contains(addrs, addr) {
 			delete(p.muxes, addr)
+			delete(p.conns, addr)
 			failed = errors.Join(failed, mux.Close())
 		}
 	}
 	return failed
+}
+
+// hold lets packets to one phone be bundled until the function is called that it returns.
+// Packets of others go along meanwhile, so that must be soon.
+func (p *mediaPort) hold() (send func()) {
+	p.held.Add(1)
+	return func() {
+		p.held.Add(-1)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, c := range p.conns {
+			c.flush()
+		}
+	}
 }
 
 // GetListenAddresses lists the port on each address ([ice.UDPMux]).

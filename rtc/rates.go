@@ -3,13 +3,16 @@ package rtc
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/cc"
 	"github.com/pion/interceptor/pkg/gcc"
+	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/rtp"
+	"github.com/pion/sdp/v3"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -54,11 +57,36 @@ func (e *estimators) register(media *webrtc.MediaEngine, registry *interceptor.R
 		return fmt.Errorf("setting up congestion control: %w", err)
 	}
 	factory.OnNewPeerConnection(func(_ string, estimator cc.BandwidthEstimator) { e.newest = estimator })
-	registry.Add(factory)
-	if err := webrtc.ConfigureTWCCHeaderExtensionSender(media, registry); err != nil {
+	registry.Add(picturesOnly{factory})
+	numbers, err := twcc.NewHeaderExtensionInterceptor()
+	if err == nil {
+		registry.Add(numbers)
+		err = media.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.TransportCCURI}, webrtc.RTPCodecTypeVideo)
+	}
+	if err != nil {
 		return fmt.Errorf("setting up transport-wide sequence numbers: %w", err)
 	}
 	return nil
+}
+
+// picturesOnly keeps sound out of congestion control: its rate is not fitted to
+// anything, and half of all packets are its.
+type picturesOnly struct{ interceptor.Factory }
+
+// NewInterceptor makes the connection's ([interceptor.Factory]).
+func (f picturesOnly) NewInterceptor(id string) (interceptor.Interceptor, error) {
+	made, err := f.Factory.NewInterceptor(id)
+	return uncountedSound{made}, err
+}
+
+type uncountedSound struct{ interceptor.Interceptor }
+
+// BindLocalStream leaves sound as it is ([interceptor.Interceptor]).
+func (i uncountedSound) BindLocalStream(info *interceptor.StreamInfo, writer interceptor.RTPWriter) interceptor.RTPWriter {
+	if strings.HasPrefix(info.MimeType, "audio/") {
+		return writer
+	}
+	return i.Interceptor.BindLocalStream(info, writer)
 }
 
 // atOnce is a pacer that sends pictures as they come: waiting would only add to the
