@@ -16,7 +16,7 @@ import (
 // only then, so that it is started again.
 func TestVMWatchdog(t *testing.T) {
 	m := startMachine(t, guest.Config{})
-	bars, err := guest.MovingBars(640, 360, 15)
+	bars, err := guest.MovingBars(640, 360, 5) // so that somebody waits for pictures
 	m.must(err)
 	usb, err := m.PlugUSBCamera(m.within(time.Minute), webcam.Camera{Streams: []webcam.Stream{bars}})
 	m.must(err)

@@ -34,6 +34,10 @@ type pollfd struct {
 // others go on, which no signal can bring about: SIGSTOP stops them all.
 func hold(pid int, device string) error {
 	runtime.LockOSThread() // a tracer is a thread, ptrace(2)
+	// To look takes an emulated processor longer than the thread waits, unless nobody else has to do anything.
+	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, 19); err != nil {
+		return fmt.Errorf("look at a low priority: %w", err)
+	}
 	for {
 		held, err := holdOnce(pid, device)
 		if held || err != nil {
