@@ -62,7 +62,7 @@ func TestVMOwnH264(t *testing.T) {
 		t.Errorf("status says %q", path)
 	}
 
-	m.sub("pulled out", func(*testing.T) { m.pulledOut(anna, usb, camera) })
+	m.sub("pulled out", func(*testing.T) { m.pulledOut(anna, usb, camera, takings/2) })
 	anna.tap("hangUpBtn")
 }
 

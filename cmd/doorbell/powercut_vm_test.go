@@ -26,7 +26,7 @@ import (
 const (
 	stateSize  = 32 << 20
 	powerCuts  = 100
-	rounds     = 4
+	rounds     = 2
 	roundRings = 8
 )
 

@@ -21,7 +21,7 @@ const (
 
 // soundCard takes the sound card away in a call.
 func (m *machine) soundCard(anna *phone) {
-	m.takenAway(anna, "microphone",
+	m.takenAway(anna, "microphone", takings,
 		func() { m.must(m.UnplugSound(m.within(time.Minute))) },
 		func() { m.must(m.PlugSound(m.within(time.Minute))) },
 		func() { anna.device("speaker", "ok") })
@@ -45,7 +45,7 @@ func (m *machine) restart(anna *phone, camera string) {
 func (m *machine) vivid(anna *phone) {
 	m.restart(anna, guest.VideoDevice)
 	m.sub("camera", func(t *testing.T) {
-		m.takenAway(anna, "camera",
+		m.takenAway(anna, "camera", takings,
 			func() { m.must(m.UnplugCamera(m.within(time.Minute))) },
 			func() { m.must(m.PlugCamera(m.within(time.Minute))) },
 			anna.seesMotion)
@@ -60,7 +60,7 @@ func (m *machine) vivid(anna *phone) {
 	})
 	m.sub("button", func(t *testing.T) {
 		presses := m.rings()
-		m.takenAway(anna, "button",
+		m.takenAway(anna, "button", takings,
 			func() { m.must(m.UnplugGPIO(m.within(time.Minute))) },
 			func() { m.must(m.PlugGPIO(m.within(time.Minute))) },
 			func() {})
@@ -83,31 +83,31 @@ func (m *machine) usbCamera(anna *phone) {
 	m.must(err)
 	m.restart(anna, usb.Device)
 	anna.seesBars(guest.Bars(), 0.5)
-	m.pulledOut(anna, usb, camera)
+	m.pulledOut(anna, usb, camera, takings)
 	anna.tap("hangUpBtn")
 	anna.state("home")
 }
 
-// pulledOut pulls a webcam out and plugs the same one in again.
-func (m *machine) pulledOut(anna *phone, usb *guest.USBCamera, camera webcam.Camera) {
+// pulledOut pulls a webcam out and plugs the same one in again, so many times.
+func (m *machine) pulledOut(anna *phone, usb *guest.USBCamera, camera webcam.Camera, times int) {
 	m.t.Helper()
-	m.takenAway(anna, "camera", func() { m.must(usb.Unplug(m.within(time.Minute))) }, func() {
+	m.takenAway(anna, "camera", times, func() { m.must(usb.Unplug(m.within(time.Minute))) }, func() {
 		var err error
 		usb, err = m.PlugUSBCamera(m.within(time.Minute), camera)
 		m.must(err)
 	}, anna.seesMotion)
 }
 
-// takenAway takes a device away and gives it back, again and again in one call: the phone is told each
+// takenAway takes a device away and gives it back, so many times in one call: the phone is told each
 // time, nothing is left behind, and the program rests while the device is away.
-func (m *machine) takenAway(anna *phone, device string, away, back, works func()) {
+func (m *machine) takenAway(anna *phone, device string, times int, away, back, works func()) {
 	m.t.Helper()
 	works()
 	returned := func() time.Time { anna.device(device, "ok"); return time.Now() }
 	before := m.usage()
 	var took []time.Duration
 	var alone time.Duration
-	for i := range takings {
+	for i := range times {
 		away()
 		anna.device(device, "lost")
 		if device == "camera" {
