@@ -13,5 +13,5 @@ __attribute__((constructor)) static void one_heap(void) { mallopt(M_ARENA_MAX, 1
 
 // Go's runtime watches its threads every 20 us while they work, and with many phones they often begin to: a fifth of the
 // processor time that 16 of them cost went there. The kernel may wake a thread up to so many nanoseconds late (50 us by default,
-// prctl(2), PR_SET_TIMERSLACK; 0.2 ms is a hundredth of a packet of sound), and so less often.
-__attribute__((constructor)) static void calm_timers(void) { prctl(PR_SET_TIMERSLACK, 200000, 0, 0, 0); }
+// prctl(2), PR_SET_TIMERSLACK; 0.5 ms is a fortieth of a packet of sound), and so less often.
+__attribute__((constructor)) static void calm_timers(void) { prctl(PR_SET_TIMERSLACK, 500000, 0, 0, 0); }

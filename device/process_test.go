@@ -18,7 +18,7 @@ func TestTimerSlack(t *testing.T) {
 			defer runtime.UnlockOSThread()
 			threads.Done()
 			threads.Wait() // so that each has a thread of its own
-			if slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0); err != nil || slack != 200_000 {
+			if slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0); err != nil || slack != 500_000 {
 				t.Errorf("%d ns, %v", slack, err)
 			}
 		})
