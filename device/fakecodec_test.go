@@ -14,10 +14,9 @@ import (
 // dev-encoder.rst says, and really encodes, with OpenH264. It belongs to one
 // goroutine.
 type fakeCodec struct {
-	t testing.TB
+	*fakeM2M
 
 	// Set before it is opened.
-	planes    bool     // the API for several planes
 	raw       []fourCC // what OUTPUT takes
 	align     uint32   // rows and columns are rounded up to that
 	hold      int      // pictures that it keeps inside
@@ -32,13 +31,6 @@ type fakeCodec struct {
 
 	set     map[uint32]int32
 	crop    image.Point
-	formats map[bool]m2mFormat // by output
-	memory  map[bool][][]byte
-	queued  map[bool][]v4l2Buffer
-	done    map[bool][]v4l2Buffer
-	on      map[bool]bool
-	mapped  int
-	fd      int
 	encoder *h264Encoder
 	inside  []fakePicture
 	count   int
@@ -53,18 +45,11 @@ type fakePicture struct {
 }
 
 func newFakeCodec(t testing.TB) *fakeCodec {
-	c := &fakeCodec{
-		t: t, raw: []fourCC{pixNV12, pixYU12}, align: 1, controls: map[uint32]bool{}, set: map[uint32]int32{},
-		formats: map[bool]m2mFormat{}, memory: map[bool][][]byte{}, queued: map[bool][]v4l2Buffer{}, done: map[bool][]v4l2Buffer{}, on: map[bool]bool{}, fd: -1,
-	}
+	c := &fakeCodec{fakeM2M: newFakeM2M(t, "fake-codec"), raw: []fourCC{pixNV12, pixYU12}, align: 1, controls: map[uint32]bool{}, set: map[uint32]int32{}}
+	c.work = c.encodeAll
 	for _, id := range []uint32{v4l2CIDBitRate, v4l2CIDGOPSize, v4l2CIDForceKeyFrame, v4l2CIDH264Level, v4l2CIDH264Profile} {
 		c.controls[id] = true
 	}
-	t.Cleanup(func() {
-		if c.fd >= 0 || c.mapped != 0 || c.on[true] || c.on[false] {
-			t.Errorf("left behind: descriptor %d, %d mappings, streaming %v", c.fd, c.mapped, c.on)
-		}
-	})
 	return c
 }
 
@@ -72,56 +57,24 @@ func (c *fakeCodec) Open(path string) (int, error) {
 	if filepath.Base(path) != "video11" {
 		return -1, unix.ENOENT
 	}
-	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_SEMAPHORE|unix.EFD_CLOEXEC)
-	c.fd, c.stopped, c.inside, c.count = fd, false, nil, 0
-	return fd, err
+	c.stopped, c.inside, c.count = false, nil, 0
+	return c.open()
 }
 
 func (c *fakeCodec) Close(fd int) error {
-	c.fd = -1
 	if c.encoder != nil {
 		_ = c.encoder.close()
 		c.encoder = nil
 	}
-	return unix.Close(fd)
+	return c.fakeM2M.Close(fd)
 }
-
-// output tells which queue a buffer type means. Types of the other API are none.
-func (c *fakeCodec) output(kind uint32) (output, ok bool) {
-	switch kind {
-	case v4l2BufTypeVideoOutput, v4l2BufTypeVideoOutputMplane:
-		output = true
-	}
-	return output, c.planes == (kind == v4l2BufTypeVideoOutputMplane || kind == v4l2BufTypeVideoCaptureMplane)
-}
-
-func (c *fakeCodec) Mmap(_ int, offset int64, length int) ([]byte, error) {
-	c.mapped++
-	return c.memory[offset>>30 != 0][offset%(1<<30)/4096][:length], nil
-}
-
-func (c *fakeCodec) Munmap([]byte) error { c.mapped--; return nil }
 
 func (c *fakeCodec) Ioctl(_ int, request uintptr, argument unsafe.Pointer) error {
 	switch request {
 	case vidiocQueryCap:
-		caps := (*v4l2Capability)(argument)
-		copy(caps.Driver[:], "fake-codec\x00")
-		caps.Capabilities = v4l2CapStreaming | v4l2CapVideoM2M
-		if c.planes {
-			caps.Capabilities = v4l2CapStreaming | v4l2CapVideoM2MMplane
-		}
+		c.describe((*v4l2Capability)(argument))
 	case vidiocEnumFmt:
-		f := (*v4l2FmtDesc)(argument)
-		output, ok := c.output(f.Type)
-		offered := []fourCC{pixMJPG, pixH264}
-		if output {
-			offered = c.raw
-		}
-		if !ok || int(f.Index) >= len(offered) {
-			return unix.EINVAL
-		}
-		f.PixelFormat = offered[f.Index]
+		return c.enumerate((*v4l2FmtDesc)(argument), c.raw, []fourCC{pixMJPG, pixH264})
 	case vidiocSetFmt:
 		return c.setFormat(argument)
 	case vidiocSetSelection:
@@ -139,7 +92,16 @@ func (c *fakeCodec) Ioctl(_ int, request uintptr, argument unsafe.Pointer) error
 		c.set[ctrl.ID] = ctrl.Value
 	case vidiocEncoderCmd:
 		c.stopped = true
-		c.work()
+		c.encodeAll()
+	case vidiocReqBufs:
+		return c.request((*v4l2RequestBuffers)(argument))
+	case vidiocQBuf:
+		return c.queue((*v4l2Buffer)(argument))
+	case vidiocDQBuf:
+		if c.failAfter > 0 && c.count >= c.failAfter {
+			return unix.EIO
+		}
+		return c.buffers(request, argument)
 	default:
 		return c.buffers(request, argument)
 	}
@@ -167,80 +129,40 @@ func (c *fakeCodec) setFormat(argument unsafe.Pointer) error {
 		set.size = set.width * set.height
 	}
 	c.formats[output] = set
-	if !c.planes {
-		f.Pix.Width, f.Pix.Height, f.Pix.BytesPerLine, f.Pix.SizeImage = set.width, set.height, set.stride, set.size
-		return nil
-	}
-	mp := (*v4l2FormatMP)(argument)
-	mp.Pix.Width, mp.Pix.Height = set.width, set.height
-	mp.Pix.Planes[0] = v4l2PlanePixFormat{SizeImage: set.size, BytesPerLine: set.stride}
+	c.tell(set, f)
 	return nil
 }
 
-func (c *fakeCodec) buffers(request uintptr, argument unsafe.Pointer) error {
-	switch request {
-	case vidiocReqBufs:
-		r := (*v4l2RequestBuffers)(argument)
-		output, _ := c.output(r.Type)
-		c.memory[output] = nil
-		if r.Capabilities = v4l2BufCapMMAP; output && c.adopts != nil {
-			r.Capabilities |= v4l2BufCapDMABUF
-		}
-		if r.Memory == v4l2MemoryDMABUF {
-			if r.Capabilities&v4l2BufCapDMABUF == 0 {
-				return unix.EINVAL
-			}
-			c.memory[output] = make([][]byte, r.Count)
-		}
-		if c.silent {
-			r.Capabilities = 0
-		}
-		if r.Memory == v4l2MemoryDMABUF {
-			return nil
-		}
-		for range r.Count {
-			c.memory[output] = append(c.memory[output], make([]byte, c.formats[output].size))
-		}
-		return nil
-	case vidiocStreamOn, vidiocStreamOff:
-		output, _ := c.output(*(*uint32)(argument))
-		c.on[output] = request == vidiocStreamOn
-		if request == vidiocStreamOff {
-			c.queued[output], c.done[output] = nil, nil
-		}
-		return nil
+// request is VIDIOC_REQBUFS, which may be for buffers of another driver.
+func (c *fakeCodec) request(r *v4l2RequestBuffers) error {
+	capabilities := uint32(v4l2BufCapMMAP)
+	output, _ := c.output(r.Type)
+	if output && c.adopts != nil {
+		capabilities |= v4l2BufCapDMABUF
 	}
-	b := (*v4l2Buffer)(argument)
-	output, ok := c.output(b.Type)
-	if !ok || c.planes && b.Length != 1 {
+	foreign := r.Memory == v4l2MemoryDMABUF
+	if foreign && capabilities&v4l2BufCapDMABUF == 0 {
 		return unix.EINVAL
 	}
-	switch request {
-	case vidiocQueryBuf:
-		offset := b.Index * 4096
-		if output {
-			offset |= 1 << 30
-		}
-		c.answer(b, c.formats[output].size, 0, offset)
-	case vidiocQBuf:
-		queued := *b
-		if c.planes {
-			p := (*v4l2Plane)(*(*unsafe.Pointer)(unsafe.Pointer(&b.Where)))
-			queued.BytesUsed, queued.Length, queued.Where = p.BytesUsed, p.Length, p.Where
-		}
-		if b.Memory == v4l2MemoryDMABUF {
-			if err := c.adopt(&queued); err != nil {
-				return err
-			}
-		}
-		c.queued[output] = append(c.queued[output], queued)
-		c.work()
-	case vidiocDQBuf:
-		return c.dequeue(b, output)
-	default:
-		return unix.ENOTTY
+	if r.Capabilities = capabilities; c.silent {
+		r.Capabilities = 0
 	}
-	return nil
+	if foreign {
+		c.memory[output] = make([][]byte, r.Count)
+		return nil
+	}
+	return c.buffers(vidiocReqBufs, unsafe.Pointer(r))
+}
+
+// queue is VIDIOC_QBUF.
+func (c *fakeCodec) queue(b *v4l2Buffer) error {
+	if b.Memory == v4l2MemoryDMABUF {
+		flat := c.flat(b)
+		if err := c.adopt(&flat); err != nil {
+			return err
+		}
+	}
+	return c.buffers(vidiocQBuf, unsafe.Pointer(b))
 }
 
 // adopt looks for the buffer of another driver's.
@@ -256,38 +178,8 @@ func (c *fakeCodec) adopt(b *v4l2Buffer) error {
 	return nil
 }
 
-// answer fills what the driver says of a buffer's memory.
-func (c *fakeCodec) answer(b *v4l2Buffer, length, used, offset uint32) {
-	if !c.planes {
-		b.Length, b.BytesUsed = length, used
-		*(*uint32)(unsafe.Pointer(&b.Where)) = offset
-		return
-	}
-	p := (*v4l2Plane)(*(*unsafe.Pointer)(unsafe.Pointer(&b.Where)))
-	p.Length, p.BytesUsed = length, used
-	*(*uint32)(unsafe.Pointer(&p.Where)) = offset
-}
-
-func (c *fakeCodec) dequeue(b *v4l2Buffer, output bool) error {
-	if c.failAfter > 0 && c.count >= c.failAfter {
-		return unix.EIO
-	}
-	if len(c.done[output]) == 0 {
-		return unix.EAGAIN
-	}
-	ready := c.done[output][0]
-	c.done[output] = c.done[output][1:]
-	if !output {
-		var count [8]byte
-		_, _ = unix.Read(c.fd, count[:])
-	}
-	b.Index, b.Flags, b.Seconds, b.Micros = ready.Index, ready.Flags, ready.Seconds, ready.Micros
-	c.answer(b, c.formats[output].size, ready.BytesUsed, 0)
-	return nil
-}
-
-// work encodes what it can.
-func (c *fakeCodec) work() {
+// encodeAll encodes what it can.
+func (c *fakeCodec) encodeAll() {
 	for len(c.queued[true]) > 0 && c.on[true] {
 		in := fakePicture{v4l2Buffer: c.queued[true][0]}
 		c.queued[true] = c.queued[true][1:]
@@ -369,5 +261,5 @@ func (c *fakeCodec) give(data []byte, seconds, micros int64, flags uint32) {
 	c.queued[false] = c.queued[false][1:]
 	b.BytesUsed, b.Seconds, b.Micros, b.Flags = uint32(copy(c.memory[false][b.Index], data)), seconds, micros, flags
 	c.done[false] = append(c.done[false], b)
-	_, _ = unix.Write(c.fd, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	c.wake()
 }

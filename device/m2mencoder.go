@@ -18,6 +18,8 @@ const (
 	m2mFirst = 500 * time.Millisecond
 	// m2mPast is how long before its opening the time stamps of a device begin: they are never negative.
 	m2mPast = time.Minute
+	// m2mLate is how long an encoder may keep all buffers that it can be lent.
+	m2mLate = 500 * time.Millisecond
 	// m2mStall is how long an encoder may give nothing while it has pictures.
 	m2mStall = 2 * time.Second
 )
@@ -44,6 +46,7 @@ type m2mEncoder struct {
 	keyWanted bool         // of the next picture
 	lent      []lentBuffer // the source's buffers that the driver has, by index; nil: they are copied
 	late      int          // pictures left out in a row, since the driver had as many as may be lent
+	lateSince time.Time    // the first of them
 }
 
 // m2mRawFormats are what pictures can be handed over in, the least work first.

@@ -165,7 +165,7 @@ func (e *m2mEncoder) way() string {
 // encodeBuffer is encode of what lies in a camera's buffer, of the camera that the
 // encoder was opened for. Where the encoder keeps as many buffers as the source can
 // spare, the picture is left out. It fails with *notImportedError where the driver
-// doesn't take the buffer, or gives none back for half a second's pictures.
+// doesn't take the buffer, or gives none back for half a second.
 func (e *m2mEncoder) encodeBuffer(b *cameraBuffer, captured time.Time, key bool, emit func(m2mUnit) error) error {
 	if e.lent == nil {
 		if err := e.room(emit); err != nil {
@@ -231,7 +231,10 @@ func (e *m2mEncoder) spare(emit func(m2mUnit) error) (bool, error) {
 			return true, nil
 		}
 	}
-	if e.late++; e.late > int(e.settings.rate/2) {
+	if e.late++; e.late == 1 {
+		e.lateSince = time.Now()
+	}
+	if e.late > int(e.settings.rate*m2mLate.Seconds()) || time.Since(e.lateSince) > m2mLate {
 		return false, &notImportedError{fmt.Errorf("it keeps more than the %d that %s can spare", e.source.spares(), e.giver())}
 	}
 	return false, nil

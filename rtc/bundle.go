@@ -45,7 +45,21 @@ type bundleConn struct {
 var _ ice.AddrPortReaderWriter = (*bundleConn)(nil)
 
 func newBundleConn(conn *net.UDPConn, held *atomic.Int32) *bundleConn {
-	return &bundleConn{UDPConn: conn, held: held}
+	c := &bundleConn{UDPConn: conn, held: held}
+	c.plain.Store(!knowsSegments(conn))
+	return c
+}
+
+// knowsSegments tells whether the kernel does. One that doesn't would make one packet of
+// a bundle, without a word.
+func knowsSegments(conn *net.UDPConn) bool {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	unknown := err
+	err = raw.Control(func(fd uintptr) { _, unknown = unix.GetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT) })
+	return err == nil && unknown == nil
 }
 
 // ReadFromAddrPort receives a packet ([ice.AddrPortReaderWriter]).
@@ -100,8 +114,8 @@ func (c *bundleConn) send() {
 }
 
 // sendBundle gives the kernel all packets at once. It reports false where they are to go
-// one by one: the kernel is older, the network's device computes no checksums (EIO), or
-// packets on this way have to be smaller (EMSGSIZE, EINVAL).
+// one by one: the network's device computes no checksums (EIO), or packets on this way
+// have to be smaller (EMSGSIZE, EINVAL).
 func (c *bundleConn) sendBundle() bool {
 	if c.oob == nil {
 		c.oob = make([]byte, unix.CmsgSpace(2))
