@@ -89,14 +89,15 @@ version:
 # a low priority, since the machines' tests measure how soon a device is back and how much time is used up.
 .PHONY: test
 test: tools test-tools types vm-tools package-tools deb ## run all tests: Go with the race detector, JavaScript, the page in a browser, virtual machines, packages
-	$(MAKE) --no-print-directory -j2 --output-sync=line BUILT=yes test-host test-machines
+	$(MAKE) --no-print-directory --output-sync=line BUILT=yes test-host test-machines
 
 .PHONY: test-host
 test-host: security
 	nice go test -race $(CI_TESTS) ./...
 	cd web && nice node --test --test-reporter=dot test/
 	nice go test -race $(CI_TESTS) -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
-	+nice $(MAKE) --no-print-directory arm-test deb-test -j1
+	+nice $(MAKE) --no-print-directory arm-test
+	+nice $(MAKE) --no-print-directory deb-test
 	$(if $(CI),nice .ci/reproducible arm64 c)
 
 .PHONY: test-machines
