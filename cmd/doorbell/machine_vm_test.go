@@ -44,7 +44,7 @@ type machine struct {
 // startMachine boots a machine with a camera, a sound card and a button, and the program in it.
 func startMachine(t *testing.T, c guest.Config) *machine {
 	t.Helper()
-	return startMachineWith(t, guest.Options{}, c, executable(t), "width: 640, height: 360, frame_rate: 10, bit_rate: 400000")
+	return startMachineWith(t, guest.Options{}, c, executable(t), "width: 640, height: 360, frame_rate: 6, bit_rate: 400000")
 }
 
 // startMachineWith is startMachine for another architecture's program, with the keys of a picture that its

@@ -15,7 +15,8 @@ const (
 	// takings is how often each device is taken away.
 	takings = 20
 	// returnTime is how soon a device that was given back has to work. The machine is emulated, and
-	// shares two processors with a browser: the longest is allowed twice the 2 s that half of them keep.
+	// shares two processors with a browser and all other tests: the longest is allowed three times the 2 s that
+	// half of them keep.
 	returnTime = 2 * time.Second
 )
 
@@ -76,7 +77,8 @@ func (m *machine) vivid(anna *phone) {
 
 // usbCamera is the webcam: its picture, and pulling it out in a call.
 func (m *machine) usbCamera(anna *phone) {
-	bars, err := guest.MovingBars(640, 360, 15)
+	// No more than an emulated processor can decode and encode beside all else.
+	bars, err := guest.MovingBars(640, 360, 8)
 	m.must(err)
 	camera := webcam.Camera{Streams: []webcam.Stream{bars}}
 	usb, err := m.PlugUSBCamera(m.within(time.Minute), camera)
@@ -125,7 +127,7 @@ func (m *machine) takenAway(anna *phone, device string, times int, away, back, w
 	m.rests(alone)
 	slices.Sort(took)
 	m.t.Logf("back after %v (median), %v (longest); before: %+v, after: %+v", took[len(took)/2], took[len(took)-1], before, after)
-	if took[len(took)/2] > returnTime || took[len(took)-1] > 2*returnTime {
+	if took[len(took)/2] > returnTime || took[len(took)-1] > 3*returnTime {
 		m.t.Errorf("the %s was back too late: %v", device, took)
 	}
 	// A descriptor or goroutine more or less may be the status command's own, and a phone's.
