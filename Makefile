@@ -16,7 +16,8 @@ export PKG_CONFIG := $(CURDIR)/.ci/pkg-config
 MINIAUDIO := -DMA_ENABLE_ONLY_SPECIFIC_BACKENDS -DMA_ENABLE_ALSA -DMA_NO_DECODING -DMA_NO_ENCODING -DMA_NO_GENERATION -DMA_NO_RESOURCE_MANAGER -DMA_NO_NODE_GRAPH -DMA_NO_ENGINE
 export CGO_CFLAGS := -O2 -ffunction-sections -fdata-sections $(MINIAUDIO)
 export CGO_CXXFLAGS := $(CGO_CFLAGS)
-export CGO_LDFLAGS := -O2 -Wl,--as-needed -Wl,--gc-sections -Wl,-z,relro,-z,now
+# What changes in .ci/pkg-config has to change here too: Go's cache knows these flags, not what that says.
+export CGO_LDFLAGS := -Wl,--as-needed -Wl,--gc-sections -Wl,-z,relro,-z,now
 LDFLAGS := -X main.version=$(VERSION)
 # A release has no symbols, no build ID (it would name the build's own paths), and
 # brings the C++ library, libopus and the like with it.
