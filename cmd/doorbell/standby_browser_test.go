@@ -30,10 +30,21 @@ const connections = `(() => {
 	return true;
 })()`
 
+// firstPicture counts how often the browser begins anew with what it is to show, and tells whether it has begun and is silent.
+const firstPicture = `(() => {
+	const video = document.getElementById('remoteVideo');
+	window.loaded = 0;
+	video.addEventListener('loadstart', () => { window.loaded++; });
+	return video.srcObject !== null && video.paused && video.muted;
+})()`
+
 // TestBrowserStandby rings through a connection that is kept ready, then looks through the next, and loses one.
 func TestBrowserStandby(t *testing.T) {
 	door, anna := house(t)
 	anna.ready(door)
+	if !eval[bool](anna, firstPicture) {
+		t.Error("the page is not ready for the picture, or plays already")
+	}
 	if s := door.status(); s.Door.Devices["camera"] != "idle" {
 		t.Errorf("the camera is %s while nobody looks", s.Door.Devices["camera"])
 	}
@@ -47,6 +58,9 @@ func TestBrowserStandby(t *testing.T) {
 	anna.hearsMelody()
 	if made := eval[int](anna, "window.made"); made != 0 {
 		t.Errorf("the ring made %d connections", made)
+	}
+	if loaded := eval[int](anna, "window.loaded"); loaded != 0 {
+		t.Errorf("the ring had the browser begin %d times with a picture; those that came before were lost", loaded)
 	}
 	anna.tap("hangUpBtn")
 	anna.state("home")

@@ -136,7 +136,7 @@ async function start() {
   const post = (event) => phone.post(event);
   const tone = new Tone(() => shell.render(phone.state));
   const shell = new Shell(words, tone, picture);
-  const views = [new LoginView(post, words, known), new HomeView(post, words, known), new StageView(post, words, picture, store), shell];
+  const views = [shell, new LoginView(post, words, known), new HomeView(post, words, known), new StageView(post, words, picture, store)]; // the tone first
   const phone = new Phone({
     url: relayURL(),
     door: known.door,
@@ -148,6 +148,7 @@ async function start() {
       state: (state) => views.forEach((view) => view.render(state)),
       sound: (sound) => tone.once(sound),
       remote: (stream) => picture.remote(stream),
+      prepare: (stream) => picture.prepare(stream),
       local: (stream) => picture.local(stream),
     },
   });

@@ -16,6 +16,7 @@ import { initial, savedCall, step } from './state.js';
  * @property {(state: State) => void} state     the state changed
  * @property {(sound: string) => void} sound    a short sound is due: "ring" or "again"
  * @property {(stream: MediaStream | null) => void} remote  what the other end sends
+ * @property {(stream: MediaStream | null) => void} prepare what a door would send through a connection that is kept ready
  * @property {(stream: MediaStream | null) => void} local   the own camera
  */
 
@@ -130,11 +131,11 @@ export class Phone {
     const before = this.#state;
     const { state, effects } = step(before, { id: newCallId(), at: Date.now(), ...event });
     this.#state = state;
+    if (state !== before) this.#listener.state(state); // first: a new connection takes the browser longer than a ring
     for (const effect of effects) this.#effects[effect.do]?.(effect);
     if (state.missed !== before.missed) this.#store.set('missed', state.missed);
     if (state.known !== before.known) this.#store.set('known', state.known);
     if (state.call !== before.call) this.#save();
-    if (state !== before) this.#listener.state(state);
   }
 
   /** @type {Record<string, (effect: any) => void>} */
@@ -155,6 +156,7 @@ export class Phone {
     unready: ({ id }) => {
       this.#ready.get(id)?.close();
       this.#ready.delete(id);
+      this.#prepare();
     },
     offer: ({ id, restart, fresh }) => {
       this.#exchange = newCallId();
@@ -272,7 +274,10 @@ export class Phone {
         listener: {
           candidate: (candidate) => tell({ type: 'candidate', candidate }),
           link: (now) => this.post({ type: 'link', id, link: now }),
-          stream: (stream) => this.#state.call?.id === id && this.#listener.remote(stream),
+          stream: (stream) => {
+            if (this.#state.call?.id === id) this.#listener.remote(stream);
+            else this.#prepare();
+          },
         },
       });
       this.#ready.set(id, link);
@@ -280,6 +285,11 @@ export class Phone {
     } catch (error) {
       this.#broke(id, 'ready', error);
     }
+  }
+
+  /** Has the page make ready for the picture of the first of them: the one that comes before that is done is not shown. */
+  #prepare() {
+    if (!this.#link) this.#listener.prepare([...this.#ready.values()].find(({ stream }) => stream)?.stream ?? null);
   }
 
   /** @param {string} id */

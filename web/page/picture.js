@@ -42,6 +42,17 @@ export class Picture {
     this.#look();
   }
 
+  /**
+   * prepare puts in place what is to be played later: what comes before that has been done is lost, and it takes a browser long.
+   * @param {MediaStream | null} stream
+   */
+  prepare(stream) {
+    if (this.#remote.srcObject === stream) return;
+    this.#remote.muted = true;
+    this.#remote.srcObject = stream;
+    this.#follow();
+  }
+
   /** @param {MediaStream | null} stream */
   local(stream) {
     this.#local.srcObject = stream;

@@ -15,6 +15,7 @@ Object.defineProperty(globalThis, 'navigator', { configurable: true, value: {} }
 const { Phone } = await import('../page/phone.js');
 const { Store } = await import('../page/store.js');
 const { screen } = await import('../page/state.js');
+const { times } = await import('../page/turn.js');
 
 /** browser is the memory of one browser: it lives on when its page is reloaded. */
 function browser() {
@@ -28,7 +29,7 @@ function browser() {
 
 /** page opens the phone's page in a browser. */
 function page(memory = browser()) {
-  const heard = { states: [], sounds: [], remote: undefined, local: undefined };
+  const heard = { states: [], sounds: [], remote: undefined, prepared: undefined, local: undefined };
   const phone = new Phone({
     url: 'ws://house/ws',
     door: 'doorbell',
@@ -38,6 +39,7 @@ function page(memory = browser()) {
       state: (state) => heard.states.push(screen(state)),
       sound: (sound) => heard.sounds.push(sound),
       remote: (stream) => { heard.remote = stream; },
+      prepare: (stream) => { heard.prepared = stream; },
       local: (stream) => { heard.local = stream; },
     },
   });
@@ -227,7 +229,7 @@ function member(gone = async () => false) {
   const memory = browser();
   const phone = new Phone({
     url: 'ws://house/ws', door: 'doorbell', me: 'Kitchen', gone, store: new Store(memory.local), tab: new Store(memory.session),
-    listener: { state: () => undefined, sound: () => undefined, remote: () => undefined, local: () => undefined },
+    listener: { state: () => undefined, sound: () => undefined, remote: () => undefined, prepare: () => undefined, local: () => undefined },
   });
   phone.open();
   return { phone, memory };
@@ -290,4 +292,55 @@ test('not let in again: the page asks the house whether its session has ended, a
   const { length } = FakeSocket.made;
   tick(60_000);
   assert.equal(FakeSocket.made.length, length);
+});
+
+test('the picture of a connection that is kept ready is made ready for, and given up with it', async () => {
+  const { phone, heard } = home();
+  tick(times.standby);
+  await settle();
+  const kept = FakePeerConnection.last;
+  const { call } = FakeSocket.last.sent.find(({ type, standby }) => type === 'offer' && standby);
+  FakeSocket.last.frame({ type: 'answer', name: 'doorbell', call, answer: { type: 'answer', sdp: 'v=0' }, standby: true });
+  await settle();
+  kept.ontrack({ track: new FakeTrack('video') });
+  const { prepared } = heard;
+  assert.equal(prepared instanceof MediaStream && heard.remote === undefined, true);
+  kept.become('connected');
+  FakeSocket.last.frame({ type: 'press', name: 'doorbell', call, ring: true });
+  assert.deepEqual([screen(phone.state), heard.remote === prepared], ['ringing', true]);
+  assert.deepEqual([FakePeerConnection.made.length, heard.prepared === prepared], [1, true]);
+  phone.post({ type: 'decline' });
+  assert.equal(heard.remote, null);
+
+  tick(times.standby);
+  await settle();
+  FakePeerConnection.last.ontrack({ track: new FakeTrack('video') });
+  assert.equal(heard.prepared !== prepared && heard.prepared !== null, true);
+  phone.post({ type: 'network' });
+  assert.equal(heard.prepared, null);
+});
+
+test('a ring is heard and drawn before its connection is made', () => {
+  const memory = browser();
+  const order = [];
+  class Made extends FakePeerConnection {
+    constructor(configuration) {
+      super(configuration);
+      order.push('connection');
+    }
+  }
+  const phone = new Phone({
+    url: 'ws://house/ws', door: 'doorbell', store: new Store(memory.local), tab: new Store(memory.session),
+    listener: {
+      state: (state) => order.push(screen(state)), sound: () => undefined, remote: () => undefined, prepare: () => undefined, local: () => undefined,
+    },
+  });
+  phone.post({ type: 'login', name: 'Kitchen' });
+  FakeSocket.last.open().frame(welcome);
+  order.length = 0;
+  const real = globalThis.RTCPeerConnection;
+  globalThis.RTCPeerConnection = Made;
+  FakeSocket.last.frame(ring('r1'));
+  globalThis.RTCPeerConnection = real;
+  assert.deepEqual(order.slice(0, 2), ['ringing', 'connection']);
 });
