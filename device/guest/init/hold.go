@@ -30,16 +30,16 @@ type pollfd struct {
 	Events, Revents int16
 }
 
-// hold stops one thread of a process, the one that waits for a device, and holds it until it ends. All
-// others go on, which no signal can bring about: SIGSTOP stops them all.
-func hold(pid int, device string) error {
+// hold stops one thread of a process, the one that waits for a device, says which, and holds it until it ends.
+// All others go on, which no signal can bring about: SIGSTOP stops them all.
+func hold(pid int, device string, holding func(thread int)) error {
 	runtime.LockOSThread() // a tracer is a thread, ptrace(2)
 	// To look takes an emulated processor longer than the thread waits, unless nobody else has to do anything.
 	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, 19); err != nil {
 		return fmt.Errorf("look at a low priority: %w", err)
 	}
 	for {
-		held, err := holdOnce(pid, device)
+		held, err := holdOnce(pid, device, holding)
 		if held || err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func hold(pid int, device string) error {
 }
 
 // holdOnce looks for the thread and, where it is found, waits for its end.
-func holdOnce(pid int, device string) (held bool, err error) {
+func holdOnce(pid int, device string, holding func(thread int)) (held bool, err error) {
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
 		return false, err
@@ -69,7 +69,7 @@ func holdOnce(pid int, device string) (held bool, err error) {
 			}
 			continue
 		}
-		fmt.Println("holding thread", thread)
+		holding(thread)
 		return true, ended(thread)
 	}
 	return false, nil

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,12 +37,20 @@ func TestHold(t *testing.T) {
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	held := make(chan error, 1)
-	go func() { held <- tool([]string{"hold", strconv.Itoa(process.Process.Pid), pipe}) }()
+	held, holding := make(chan error, 1), make(chan struct{})
+	go func() {
+		err := hold(process.Process.Pid, pipe, func(int) { close(holding) })
+		_ = process.Process.Kill() // where nothing could be held it would go on
+		held <- err
+	}()
 	lines, told := bufio.NewScanner(out), 0
 	for told < 3 && lines.Scan() {
-		if lines.Text() == "held: 1" {
-			told++
+		select {
+		case <-holding:
+			if lines.Text() == "held: 1" {
+				told++
+			}
+		default: // a thread may be stopped for a look alone
 		}
 	}
 	if told < 3 {

@@ -56,7 +56,7 @@ func tool(args []string) error {
 		if err != nil {
 			return fmt.Errorf("hold: %w", err)
 		}
-		return hold(pid, args[1])
+		return hold(pid, args[1], func(thread int) { fmt.Println("holding thread", thread) })
 	case name == "webcam" && len(args) == 1:
 		return plugIn(args[0])
 	}
