@@ -88,7 +88,7 @@ version:
 
 # A virtual machine takes one processor: all else runs beside it, after what both need was built once. It runs at
 # a low priority, since the machines' tests measure how soon a device is back and how much time is used up. The two
-# have a jobserver of their own: of one that is shared with `make check`, only one job may be left to them.
+# have a jobserver of their own: that of `make check test` may leave them one job, and they would run one by one.
 .PHONY: test
 test: tools test-tools types vm-tools package-tools deb ## run all tests: Go with the race detector, JavaScript, the page in a browser, virtual machines, packages
 	MAKEFLAGS= $(MAKE) --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-host test-machines

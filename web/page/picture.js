@@ -28,11 +28,7 @@ export class Picture {
 
   /** @param {MediaStream | null} stream */
   remote(stream) {
-    if (this.#remote.srcObject !== stream) {
-      this.#remote.srcObject = stream;
-      this.#remote.muted = true;
-      this.#follow();
-    }
+    this.prepare(stream);
     if (stream) {
       this.#remote.muted = !this.#wanted;
       void this.#play();
@@ -43,13 +39,13 @@ export class Picture {
   }
 
   /**
-   * prepare puts in place what is to be played later: what comes before that has been done is lost, and it takes a browser long.
+   * prepare puts in place what is to be played, now or later, and is silent: pictures that come before that are lost.
    * @param {MediaStream | null} stream
    */
   prepare(stream) {
     if (this.#remote.srcObject === stream) return;
-    this.#remote.muted = true;
     this.#remote.srcObject = stream;
+    this.#remote.muted = true;
     this.#follow();
   }
 

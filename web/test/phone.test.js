@@ -29,14 +29,17 @@ function browser() {
 
 /** page opens the phone's page in a browser. */
 function page(memory = browser()) {
-  const heard = { states: [], sounds: [], remote: undefined, prepared: undefined, local: undefined };
+  const heard = { states: [], made: [], sounds: [], remote: undefined, prepared: undefined, local: undefined };
   const phone = new Phone({
     url: 'ws://house/ws',
     door: 'doorbell',
     store: new Store(memory.local),
     tab: new Store(memory.session),
     listener: {
-      state: (state) => heard.states.push(screen(state)),
+      state: (state) => {
+        heard.states.push(screen(state));
+        heard.made.push(FakePeerConnection.made.length);
+      },
       sound: (sound) => heard.sounds.push(sound),
       remote: (stream) => { heard.remote = stream; },
       prepare: (stream) => { heard.prepared = stream; },
@@ -320,27 +323,8 @@ test('the picture of a connection that is kept ready is made ready for, and give
   assert.equal(heard.prepared, null);
 });
 
-test('a ring is heard and drawn before its connection is made', () => {
-  const memory = browser();
-  const order = [];
-  class Made extends FakePeerConnection {
-    constructor(configuration) {
-      super(configuration);
-      order.push('connection');
-    }
-  }
-  const phone = new Phone({
-    url: 'ws://house/ws', door: 'doorbell', store: new Store(memory.local), tab: new Store(memory.session),
-    listener: {
-      state: (state) => order.push(screen(state)), sound: () => undefined, remote: () => undefined, prepare: () => undefined, local: () => undefined,
-    },
-  });
-  phone.post({ type: 'login', name: 'Kitchen' });
-  FakeSocket.last.open().frame(welcome);
-  order.length = 0;
-  const real = globalThis.RTCPeerConnection;
-  globalThis.RTCPeerConnection = Made;
+test('a ring is shown before its connection is made', () => {
+  const { heard } = home();
   FakeSocket.last.frame(ring('r1'));
-  globalThis.RTCPeerConnection = real;
-  assert.deepEqual(order.slice(0, 2), ['ringing', 'connection']);
+  assert.deepEqual([heard.made[heard.states.indexOf('ringing')], FakePeerConnection.made.length], [0, 1]);
 });
