@@ -26,9 +26,9 @@ RELEASE_EXTLDFLAGS := -static-libstdc++ -static-libgcc
 
 CI_TESTS := $(if $(CI),-count=1,)
 
-# Packages are fetched while others are compiled.
+# Packages are fetched while others are compiled: apt does one thing at a time.
 ifneq ($(filter check test,$(MAKECMDGOALS)),)
-MAKEFLAGS += --jobs=2 --output-sync=target
+MAKEFLAGS += --jobs=3 --output-sync=target
 endif
 
 .PHONY: help
@@ -57,17 +57,14 @@ NFPM_VERSION := v2.45.1
 NFPM := .cache/nfpm-$(NFPM_VERSION)/nfpm
 
 .PHONY: deb
-deb: $(RELEASES) $(NFPM) ## make the Debian packages in dist/
+deb: $(NFPM) $(RELEASES) ## make the Debian packages in dist/
 	@rm -rf dist
 	@for target in $(RELEASES); do .ci/deb $$target '$(VERSION)' $(NFPM); done
 	@ls -l dist/*.deb
 
+# In Go alone, so that no C compiler has to be there yet.
 $(NFPM): | go-tools
-	GOBIN=$(CURDIR)/$(@D) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
-
-.PHONY: deb-test
-deb-test: $(if $(BUILT),,deb) ## install, upgrade, remove and purge the package in a Debian 12 of its own
-	.ci/deb-test
+	CGO_ENABLED=0 GOBIN=$(CURDIR)/$(@D) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
 
 .PHONY: security
 security: ## show how far systemd shuts the services in; below 2.0 is the aim
@@ -86,40 +83,43 @@ reproducible: $(if $(BUILT),,arm64) ## build the arm64 release again, elsewhere 
 version:
 	@echo $(VERSION)
 
-# A virtual machine takes one processor: all else runs beside it, after what both need was built once. It runs at
-# a low priority, since the machines' tests measure how soon a device is back and how much time is used up. The two
-# have a jobserver of their own: that of `make check test` may leave them one job, and they would run one by one.
+# A virtual machine takes one processor, and most other tests wait more than they compute: three rows of tests run side
+# by side, after what they need was built once. All but the machines' own run at a low priority, since those measure how
+# soon a device is back and how much time is used up. The rows have a jobserver of their own: that of `make check test`
+# may leave them one job, and they would run one by one.
 .PHONY: test
-test: tools test-tools types vm-tools package-tools deb ## run all tests: Go with the race detector, JavaScript, the page in a browser, virtual machines, packages
-	MAKEFLAGS= $(MAKE) --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-host test-machines
-
-.PHONY: test-host
-test-host: security
-	nice go test -race $(CI_TESTS) ./...
-	cd web && nice node --test --test-reporter=dot test/
-	nice go test -race $(CI_TESTS) -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
-	+nice $(MAKE) --no-print-directory arm-test
-	+nice $(MAKE) --no-print-directory deb-test
-	$(if $(CI),nice .ci/reproducible arm64 c)
+test: deb tools test-tools types vm-tools package-tools ## run all tests: Go with the race detector, JavaScript, the page in a browser, virtual machines, packages
+	MAKEFLAGS= $(MAKE) --no-print-directory --jobs=3 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-machines test-code test-page
 
 .PHONY: test-machines
 test-machines:
 	$(MAKE) --no-print-directory vm-test
-	$(MAKE) --no-print-directory package-test
+
+.PHONY: test-code
+test-code: security
+	nice go test -race $(CI_TESTS) ./...
+	+nice $(MAKE) --no-print-directory package-test
+
+.PHONY: test-page
+test-page:
+	cd web && nice node --test --test-reporter=dot test/
+	nice go test -race $(CI_TESTS) -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
+	+nice $(MAKE) --no-print-directory arm-test
+	$(if $(CI),nice .ci/reproducible arm64 c)
 
 .PHONY: arm-test
 arm-test: $(if $(BUILT),,arm64 armv7) ## run the ARM releases, emulated: version, doctor, a call with themselves
 	.ci/arm-test arm64
 	.ci/arm-test armv7
 
-# One machine at a time; -p 1. With CI set, a machine that can't be had is an error.
+# One machine at a time: -p 1. With CI set, a machine that can't be had is an error.
 VM_TEST := $(if $(CI),DOORBELL_VM=must,) go test -p 1 $(CI_TESTS) -timeout 20m
 
 .PHONY: vm-test
 vm-test: $(if $(BUILT),,tools test-tools vm-tools arm64) ## run the tests in virtual machines with the kernel's own camera, sound card and button
-	$(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
 	$(VM_TEST) -tags=$(TAGS),vm -run TestMachine ./device
 	$(VM_TEST) -tags=$(TAGS),vm,browser -run 'TestVM|TestPowerCut|TestARM' ./cmd/doorbell
+	$(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
 
 .PHONY: package-test
 package-test: $(if $(BUILT),,tools test-tools vm-tools package-tools deb) ## install, ring, upgrade in a call, hang, remove and purge in a Debian with systemd (a virtual machine)

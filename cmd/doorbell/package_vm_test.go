@@ -105,6 +105,15 @@ func (d *debian) install() {
 			d.t.Errorf("no %s of the service:\n%s", want, show)
 		}
 	}
+	for script, want := range map[string]string{
+		"id -nG doorbell | tr ' ' '\\n' | sort | xargs":       "audio doorbell gpio video",
+		"stat -c '%U:%G %a' /etc/doorbell/doorbell.yaml":      "root:doorbell 640", // it may hold passwords
+		"systemctl is-enabled doorbell-relay.service || true": "disabled",
+	} {
+		if got := strings.TrimSpace(d.shell(script)); got != want {
+			d.t.Errorf("%s: %s, want %s", script, got, want)
+		}
+	}
 	// As it is installed it lets nobody in, and can be claimed.
 	if invited := d.shell("doorbell phones; doorbell invite"); !strings.Contains(invited, "becomes an owner's") || !strings.Contains(invited, "(SHA-256)") {
 		d.t.Errorf("doorbell invite: %s", invited)
@@ -247,7 +256,9 @@ func (d *debian) version() string { return d.shell("dpkg-query -W -f '${Version}
 func (d *debian) apt(command, what string) string {
 	d.t.Helper()
 	out, err := d.Do(d.within(3*time.Minute), guest.Command{
-		Args: []string{"apt-get", "-q", "-y", "--no-install-recommends", command, what}, Env: []string{"DEBIAN_FRONTEND=noninteractive"},
+		// To the question which configuration to keep, nobody answers: that is, the household's.
+		Args: []string{"apt-get", "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confdef", command, what},
+		Env:  []string{"DEBIAN_FRONTEND=noninteractive"},
 	})
 	d.must(err)
 	return out
@@ -334,13 +345,14 @@ func builtPackage(t *testing.T) string {
 	return debs[0]
 }
 
-// laterPackage is the same package with a later version number, packed so that it costs an emulated processor
-// that is in a call little to unpack.
+// laterPackage is the same package with a later version number and another configuration as an example, packed so
+// that it costs an emulated processor that is in a call little to unpack.
 func laterPackage(t *testing.T, deb string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "later")
 	tool(t, "dpkg-deb", "-R", deb, dir)
 	tool(t, "sed", "-i", "s/^Version: .*/&+later/", dir+"/DEBIAN/control")
+	tool(t, "sed", "-i", "1i # as it comes later", dir+"/etc/doorbell/doorbell.yaml")
 	tool(t, "dpkg-deb", "--root-owner-group", "-Znone", "-b", dir, dir+".deb")
 	return dir + ".deb"
 }

@@ -19,8 +19,8 @@ import (
 // recipe changes when an image made from the same packages would come out differently.
 const recipe = 1
 
-// Build makes the image, or finds it in the cache. Only one process at a time builds in one cache; the
-// others wait.
+// Build makes the image, or finds it in the cache. Of each of its parts, the small system and the Debian root, only
+// one process at a time builds one in one cache; the others wait.
 func Build(ctx context.Context, o Options) (*Image, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -29,11 +29,6 @@ func Build(ctx context.Context, o Options) (*Image, error) {
 	if err := os.MkdirAll(o.Cache, 0o755); err != nil {
 		return nil, fmt.Errorf("cache folder: %w", err)
 	}
-	unlock, err := lock(ctx, filepath.Join(o.Cache, "lock"))
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
 	image, err := buildSmall(ctx, o)
 	if err != nil || o.Debian == "" {
 		return image, err
@@ -44,6 +39,11 @@ func Build(ctx context.Context, o Options) (*Image, error) {
 
 // buildSmall makes kernel and initramfs, or finds them in the cache.
 func buildSmall(ctx context.Context, o Options) (*Image, error) {
+	unlock, err := lock(ctx, filepath.Join(o.Cache, "lock"))
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	init, err := buildInit(ctx, o)
 	if err != nil {
 		return nil, err

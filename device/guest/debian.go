@@ -24,9 +24,14 @@ const debianSize = "1G"
 // debianPackages are added to Debian's essential packages and apt: systemd, what doors need to run, and a way in.
 var debianPackages = [...]string{"systemd", "systemd-sysv", "udev", "passwd", "libasound2", "openssh-server"}
 
-// buildDebian makes the root file system of Debian with systemd, or finds it in the cache. It is called
-// with the cache's lock held.
+// buildDebian makes the root file system of Debian with systemd, or finds it in the cache. It takes minutes, for which
+// no small system has to wait.
 func buildDebian(ctx context.Context, o Options) (string, error) {
+	unlock, err := lock(ctx, filepath.Join(o.Cache, "roots.lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	files := debianFiles()
 	key, err := json.Marshal(struct {
 		Recipe   int
