@@ -83,29 +83,27 @@ reproducible: $(if $(BUILT),,arm64) ## build the arm64 release again, elsewhere 
 version:
 	@echo $(VERSION)
 
-# A virtual machine takes one processor, and most other tests wait more than they compute: three rows of tests run side
-# by side, after what they need was built once. All but the machines' own run at a low priority, since those measure how
-# soon a device is back and how much time is used up. The rows have a jobserver of their own: that of `make check test`
-# may leave them one job, and they would run one by one.
+# A virtual machine takes one processor: all else runs beside it, after what both need was built once, at a low
+# priority, since the machines' tests measure how soon a device is back and how much time is used up. (Three rows take two
+# processors that share a core no less time than two, and each test in them half as much again.) The two have a jobserver
+# of their own: that of `make check test` may leave them one job, and they would run one by one.
 .PHONY: test
 test: deb tools test-tools types vm-tools package-tools ## run all tests: Go with the race detector, JavaScript, the page in a browser, virtual machines, packages
-	MAKEFLAGS= $(MAKE) --no-print-directory --jobs=3 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-machines test-code test-page
+	env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-host test-machines
 
-.PHONY: test-machines
-test-machines:
-	$(MAKE) --no-print-directory vm-test
-
-.PHONY: test-code
-test-code: security
+.PHONY: test-host
+test-host: security
 	nice go test -race $(CI_TESTS) ./...
-	+nice $(MAKE) --no-print-directory package-test
-
-.PHONY: test-page
-test-page:
 	cd web && nice node --test --test-reporter=dot test/
 	nice go test -race $(CI_TESTS) -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
 	+nice $(MAKE) --no-print-directory arm-test
 	$(if $(CI),nice .ci/reproducible arm64 c)
+	+nice $(MAKE) --no-print-directory guest-test
+
+.PHONY: test-machines
+test-machines:
+	$(MAKE) --no-print-directory door-test
+	$(MAKE) --no-print-directory package-test
 
 .PHONY: arm-test
 arm-test: $(if $(BUILT),,arm64 armv7) ## run the ARM releases, emulated: version, doctor, a call with themselves
@@ -116,10 +114,16 @@ arm-test: $(if $(BUILT),,arm64 armv7) ## run the ARM releases, emulated: version
 VM_TEST := $(if $(CI),DOORBELL_VM=must,) go test -p 1 $(CI_TESTS) -timeout 20m
 
 .PHONY: vm-test
-vm-test: $(if $(BUILT),,tools test-tools vm-tools arm64) ## run the tests in virtual machines with the kernel's own camera, sound card and button
+vm-test: guest-test door-test ## run the tests in virtual machines with the kernel's own camera, sound card and button
+
+.PHONY: guest-test
+guest-test: $(if $(BUILT),,tools vm-tools) # the machines themselves
+	$(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
+
+.PHONY: door-test
+door-test: $(if $(BUILT),,tools test-tools vm-tools arm64) # the doorbell in them
 	$(VM_TEST) -tags=$(TAGS),vm -run TestMachine ./device
 	$(VM_TEST) -tags=$(TAGS),vm,browser -run 'TestVM|TestPowerCut|TestARM' ./cmd/doorbell
-	$(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
 
 .PHONY: package-test
 package-test: $(if $(BUILT),,tools test-tools vm-tools package-tools deb) ## install, ring, upgrade in a call, hang, remove and purge in a Debian with systemd (a virtual machine)

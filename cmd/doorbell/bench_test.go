@@ -65,7 +65,7 @@ func BenchmarkMedia(b *testing.B) {
 // each time.
 const (
 	phonesRounds = 5
-	phonesTime   = 4 * time.Second
+	phonesTime   = 6 * time.Second
 )
 
 // benchMemory measures the memory of a door that has just got 8 phones that look.

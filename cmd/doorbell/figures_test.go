@@ -8,9 +8,10 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // figures collects one kind of measurement.
@@ -85,27 +86,15 @@ func (p *process) cpu() time.Duration {
 	return used
 }
 
-// processorTime is what a process has used (proc(5), /proc/pid/stat, fields 14 and
-// 15, in ticks of 10 ms).
+// processorTime is what a process has used, in nanoseconds where /proc counts in ticks of 10 ms: its clock
+// (clock_getcpuclockid(3); CPUCLOCK_SCHED of all its threads, linux/posix-timers.h).
 func processorTime(pid int) (time.Duration, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
+	const cpuClockSched = 2
+	var used unix.Timespec
+	if err := unix.ClockGettime(int32(^pid<<3|cpuClockSched), &used); err != nil {
+		return 0, fmt.Errorf("processor time of process %d: %w", pid, err)
 	}
-	_, rest, found := strings.Cut(string(data), ") ")
-	fields := strings.Fields(rest)
-	if !found || len(fields) < 13 {
-		return 0, fmt.Errorf("/proc/%d/stat says %q", pid, data)
-	}
-	var ticks int
-	for _, field := range fields[11:13] {
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
+	return time.Duration(used.Nano()), nil
 }
 
 // memory is the resident set in MB (proc(5), /proc/pid/status, VmRSS in kB).
