@@ -169,10 +169,10 @@ func (d *debian) talk(anna *phone) {
 	anna.state("home")
 }
 
-// upgrade installs the newer package while a phone talks: the call ends, and the phone is back by itself. An
-// emulated processor that encodes sound has little left for anything else, so the microphone is off.
+// upgrade installs the newer package while a phone looks: the call ends, and the phone is back by itself. An
+// emulated processor that encodes and decodes sound has little left for anything else, so there is none.
 func (d *debian) upgrade(anna *phone) {
-	d.configure(d.config + "microphone: none\n")
+	d.configure(d.config + "microphone: none\nspeaker: none\n")
 	d.call(anna)
 	process, version := d.shell("systemctl show doorbell -p MainPID"), d.version()
 
