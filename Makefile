@@ -84,9 +84,9 @@ version:
 	@echo $(VERSION)
 
 # A virtual machine takes one processor: all else runs beside it, after what both need was built once, at a low
-# priority, since the machines' tests measure how soon a device is back and how much time is used up. (Three rows take two
-# processors that share a core no less time than two, and each test in them half as much again.) The two have a jobserver
-# of their own: that of `make check test` may leave them one job, and they would run one by one.
+# priority, since the machines' tests measure how soon a device is back and how much time is used up. (Three rows on two
+# processors starve tests that count what comes in a second.) The two have a jobserver of their own: that of
+# `make check test` may leave them one job, and they would run one by one.
 .PHONY: test
 test: deb tools test-tools types vm-tools package-tools ## run all tests: Go with the race detector, JavaScript, the page in a browser, virtual machines, packages
 	env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-host test-machines

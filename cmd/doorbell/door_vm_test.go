@@ -29,8 +29,9 @@ func TestVM(t *testing.T) {
 	anna := openPhone(t, startBrowser(t, chromedp.Flag("use-file-for-fake-audio-capture", toneFile(t, phonePitch))), m.page(), "anna")
 	anna.login()
 	m.sub("button", func(t *testing.T) { m.button(anna) })
-	m.sub("picture and sound", func(t *testing.T) { m.pictureAndSound(anna) })
-	m.sub("sound card", func(t *testing.T) { m.soundCard(anna) })
+	m.sub("picture and sound", func(t *testing.T) {
+		m.pictureAndSound(anna, func() { m.sub("sound card", func(t *testing.T) { m.soundCard(anna) }) })
+	})
 	m.sub("image controls", func(*testing.T) { m.impossibleControls() })
 	m.sub("vivid", func(t *testing.T) { m.vivid(anna) })
 	m.sub("USB camera", func(t *testing.T) { m.usbCamera(anna) })
@@ -83,23 +84,21 @@ func (m *machine) ring(anna *phone) {
 	m.shell("sleep 0.5") // so that the release counts as one
 }
 
-// pictureAndSound is a call, with vivid's bars, and tones both ways through the loop.
-func (m *machine) pictureAndSound(anna *phone) {
+// pictureAndSound is a call, with vivid's bars, and tones both ways through the loop; then comes what else
+// is to happen in it.
+func (m *machine) pictureAndSound(anna *phone, further func()) {
 	m.ring(anna)
 	m.sub("vivid's picture", func(t *testing.T) { anna.seesBars(guest.Bars(), 0.9) })
-	m.sub("the visitor is heard", func(t *testing.T) { m.hearsVisitor(anna) })
+	m.sub("the visitor is heard", func(t *testing.T) {
+		visitor := m.speak()
+		anna.listens()
+		anna.hearsPitch(visitorPitch)
+		m.must(visitor.Kill(m.within(10 * time.Second)))
+	})
 	m.sub("the phone is heard", func(t *testing.T) { m.hearsPhone() })
+	further()
 	anna.tap("hangUpBtn")
 	anna.state("home")
-}
-
-// hearsVisitor has the visitor speak until the phone hears it.
-func (m *machine) hearsVisitor(anna *phone) {
-	m.t.Helper()
-	visitor := m.speak()
-	anna.listens()
-	anna.hearsPitch(visitorPitch)
-	m.must(visitor.Kill(m.within(10 * time.Second)))
 }
 
 // speak plays the visitor's tone, over and over, into the other end of the door's microphone.

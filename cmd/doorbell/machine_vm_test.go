@@ -38,7 +38,6 @@ type machine struct {
 	t       *testing.T // of the subtest that runs
 	media   int        // port, the same on both sides
 	picture string     // keys of the camera's configuration
-	voice   string     // keys of the microphone's
 	door    *guest.Process
 }
 
@@ -118,13 +117,13 @@ func (m *machine) configure(camera string, sound bool) {
 	m.must(m.Put(m.within(10*time.Second), vmConfig, 0o644, fmt.Appendf(nil, vmTrial+`
 listen: 0.0.0.0:%d
 camera: {source: %s, %s}
-microphone: {source: '%s', %s}
+microphone: %s
 speaker: %[4]s
-button: {source: %[6]s, pull: none}
-ice: {port: %[7]d, loopback: true}
+button: {source: %[5]s, pull: none}
+ice: {port: %[6]d, loopback: true}
 control: /run/doorbell/control.sock
 log: {level: debug}
-`, vmPort, camera, m.picture, card, m.voice, guest.ButtonName, m.media)))
+`, vmPort, camera, m.picture, card, guest.ButtonName, m.media)))
 }
 
 func (m *machine) launch() {

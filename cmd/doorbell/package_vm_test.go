@@ -105,15 +105,9 @@ func (d *debian) install() {
 			d.t.Errorf("no %s of the service:\n%s", want, show)
 		}
 	}
-	for script, want := range map[string]string{
-		"id -nG doorbell | tr ' ' '\\n' | sort | xargs":       "audio doorbell gpio video",
-		"stat -c '%U:%G %a' /etc/doorbell/doorbell.yaml":      "root:doorbell 640", // it may hold passwords
-		"systemctl is-enabled doorbell-relay.service || true": "disabled",
-	} {
-		if got := strings.TrimSpace(d.shell(script)); got != want {
-			d.t.Errorf("%s: %s, want %s", script, got, want)
-		}
-	}
+	d.says("id -nG doorbell | tr ' ' '\\n' | sort | xargs", "audio doorbell gpio video")
+	d.says("systemctl is-enabled doorbell-relay.service || true", "disabled")
+	d.guarded()
 	// As it is installed it lets nobody in, and can be claimed.
 	if invited := d.shell("doorbell phones; doorbell invite"); !strings.Contains(invited, "becomes an owner's") || !strings.Contains(invited, "(SHA-256)") {
 		d.t.Errorf("doorbell invite: %s", invited)
@@ -182,6 +176,8 @@ func (d *debian) upgrade(anna *phone) {
 		d.t.Errorf("after the upgrade runs version %s as before, %s", version, process)
 	}
 	d.kept()
+	d.guarded()
+	d.says("systemctl is-enabled doorbell.service", "enabled")
 	d.call(anna)
 	anna.tap("hangUpBtn")
 	anna.state("home")
@@ -230,6 +226,20 @@ func (d *debian) purge(before string) {
 		d.t.Errorf("taken along: %q", gone)
 	}
 	d.shell(`! getent passwd doorbell; ! getent group doorbell; systemctl is-system-running`)
+}
+
+// guarded sees that others can't read the configuration, which may hold passwords.
+func (d *debian) guarded() {
+	d.t.Helper()
+	d.says("stat -c '%U:%G %a' /etc/doorbell/doorbell.yaml", "root:doorbell 640")
+}
+
+// says runs a script that has to print that.
+func (d *debian) says(script, want string) {
+	d.t.Helper()
+	if got := strings.TrimSpace(d.shell(script)); got != want {
+		d.t.Errorf("%s: %s, want %s", script, got, want)
+	}
 }
 
 // kept sees that neither configuration nor visits are lost.

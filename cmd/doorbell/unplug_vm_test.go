@@ -20,29 +20,23 @@ const (
 	returnTime = 2 * time.Second
 )
 
-// soundCard takes the sound card away in a call, whose small picture and uncleaned sound leave an emulated processor
-// time for finding the card again.
+// soundCard takes the sound card away in a call.
 func (m *machine) soundCard(anna *phone) {
-	picture, voice := m.picture, m.voice
-	defer func() { m.picture, m.voice = picture, voice }()
-	m.picture = "width: 320, height: 180, frame_rate: 4"
-	m.voice = "cancel_echo: false, suppress_noise: false, control_gain: false"
-	m.restart(anna, guest.VideoDevice, true)
 	m.takenAway(anna, "microphone", takings,
 		func() { m.must(m.UnplugSound(m.within(time.Minute))) },
 		func() { m.must(m.PlugSound(m.within(time.Minute))) },
 		func() { anna.device("speaker", "ok") })
-	m.hearsVisitor(anna)
+	visitor := m.speak()
+	anna.hearsPitch(visitorPitch)
+	m.must(visitor.Kill(m.within(10 * time.Second)))
 	m.hearsPhone()
-	anna.tap("hangUpBtn")
-	anna.state("home")
 }
 
-// restart starts the program anew with that camera, and with sound or without, which is most of the work here: so
-// it can be seen to rest. It returns in a call that shows the picture.
-func (m *machine) restart(anna *phone, camera string, sound bool) {
+// restart starts the program anew with that camera and without sound, which is most of the work here: so it
+// can be seen to rest. It returns in a call that shows the picture.
+func (m *machine) restart(anna *phone, camera string) {
 	m.stop()
-	m.run(camera, sound)
+	m.run(camera, false)
 	anna.until("document.documentElement.dataset.connection === 'online'")
 	m.ring(anna)
 	anna.seesMotion()
@@ -50,7 +44,7 @@ func (m *machine) restart(anna *phone, camera string, sound bool) {
 
 // vivid is taken away in a call: the device from its driver, and by its own control; then the button's chip.
 func (m *machine) vivid(anna *phone) {
-	m.restart(anna, guest.VideoDevice, false)
+	m.restart(anna, guest.VideoDevice)
 	m.sub("camera", func(t *testing.T) {
 		m.takenAway(anna, "camera", takings,
 			func() { m.must(m.UnplugCamera(m.within(time.Minute))) },
@@ -89,7 +83,7 @@ func (m *machine) usbCamera(anna *phone) {
 	camera := webcam.Camera{Streams: []webcam.Stream{bars}}
 	usb, err := m.PlugUSBCamera(m.within(time.Minute), camera)
 	m.must(err)
-	m.restart(anna, usb.Device, false)
+	m.restart(anna, usb.Device)
 	anna.seesBars(guest.Bars(), 0.5)
 	m.pulledOut(anna, usb, camera, takings)
 	anna.tap("hangUpBtn")
