@@ -160,6 +160,12 @@ func (p *phone) login() {
 	p.do(chromedp.SendKeys(chromedp.CSS("#usernameInput"), p.name))
 	p.tap("loginBtn")
 	p.state("home")
+	p.online()
+}
+
+// online waits for the page to be connected to its relay.
+func (p *phone) online() {
+	p.t.Helper()
 	p.until("document.documentElement.dataset.connection === 'online'")
 }
 

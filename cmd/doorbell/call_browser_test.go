@@ -93,7 +93,7 @@ func TestBrowserRelayRestart(t *testing.T) {
 		t.Errorf("without the relay: %+v", s.Door)
 	}
 	relay.launch("relay")
-	anna.until("document.documentElement.dataset.connection === 'online'")
+	anna.online()
 	door.wait("the door to come back", func() bool { return door.status().Door.Online })
 	anna.seesMotion()
 	if s := door.status(); s.Door.Visit == nil || s.Door.Visit.By != "anna" {
@@ -114,7 +114,7 @@ func TestBrowserDoorRestart(t *testing.T) {
 	anna.until("document.documentElement.dataset.connection === 'offline'")
 	door.launch()
 	door.status()
-	anna.until("document.documentElement.dataset.connection === 'online'")
+	anna.online()
 	anna.seesMotion() // the page has called the door again, under the call's old id
 	anna.tap("hangUpBtn")
 	anna.state("home")

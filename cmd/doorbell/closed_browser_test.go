@@ -64,7 +64,7 @@ func (d *closedDoor) joins(browser *browserOf, name, words string) *phone {
 	p.fill("nameInput", name)
 	p.tap("joinBtn")
 	p.arrives("document.documentElement.dataset.state === 'home'")
-	p.until("document.documentElement.dataset.connection === 'online'")
+	p.online()
 	return p
 }
 

@@ -26,15 +26,15 @@ const (
 	ownKeys                      = 10 * time.Second
 )
 
-// TestVMOwnH264 has a webcam that encodes by itself: `auto` takes its H.264, every phone sees it at once, and the
+// ownH264 has a webcam that encodes by itself: `auto` takes its H.264, every phone sees it at once, and the
 // door has next to nothing to do.
-func TestVMOwnH264(t *testing.T) {
-	m := startMachine(t, guest.Config{})
+func (m *machine) ownH264(browser context.Context, anna *phone) {
 	bars, err := guest.MovingBars(ownWidth, ownHeight, ownRate)
 	m.must(err)
-	camera := webcam.Camera{Streams: []webcam.Stream{bars, encodedStream(t, bars)}, Orders: true}
+	camera := webcam.Camera{Streams: []webcam.Stream{bars, encodedStream(m.t, bars)}, Orders: true}
 	usb, err := m.PlugUSBCamera(m.within(time.Minute), camera)
 	m.must(err)
+	m.stop()
 	m.configure(usb.Device, false)
 	m.sub("doctor", func(t *testing.T) {
 		out, _ := m.Run(m.within(time.Minute), vmProgram, "doctor") // other things may be wrong with this machine
@@ -43,27 +43,28 @@ func TestVMOwnH264(t *testing.T) {
 		}
 	})
 	m.launch()
-	browser := startBrowser(t)
-	anna, bert := openPhone(t, browser, m.page(), "anna"), openPhone(t, browser, m.page(), "bert")
-	anna.login()
+	anna.online()
+	bert := openPhone(m.t, browser, m.page(), "bert")
 	bert.login()
 	m.ring(anna)
 	anna.seesBars(guest.Bars(), 0.5)
-	t.Logf("processor time in 3 s, emulated: %v", m.spends())
+	m.t.Logf("processor time in 3 s, emulated: %v", m.spends())
 
 	began := time.Now()
 	bert.tap("doors button")
 	bert.state("viewing")
 	bert.seesMotion()
 	if took := time.Since(began); took > ownKeys/2 {
-		t.Errorf("a second phone saw the picture move after %v: no key frame was made for it", took)
+		m.t.Errorf("a second phone saw the picture move after %v: no key frame was made for it", took)
 	}
 	if path := m.status().Devices["camera"].Path; !strings.Contains(path, "on demand") {
-		t.Errorf("status says %q", path)
+		m.t.Errorf("status says %q", path)
 	}
 
-	m.sub("pulled out", func(*testing.T) { m.pulledOut(anna, usb, camera, takings/2) })
+	m.sub("pulled out", func(*testing.T) { usb = m.pulledOut(anna, usb, camera, takings/2) })
 	anna.tap("hangUpBtn")
+	anna.state("home")
+	m.must(usb.Unplug(m.within(time.Minute)))
 }
 
 // encodedStream is the same pictures as H.264, over and over for ownLength, with a key frame every ownKeys.

@@ -31,7 +31,7 @@ func (d *debian) hardware() {
 
 	host, port, _ := strings.Cut(d.Address(sshPort), ":")
 	test := exec.CommandContext(d.within(4*time.Minute), "../../.ci/hw-test", "root@"+host)
-	test.Env = append(ownEnviron(), "GOFLAGS=-tags=nolibopusfile -buildvcs=false",
+	test.Env = append(ownEnviron(),
 		fmt.Sprintf("DOORBELL_SSH=-p %s -i %s -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=%s/known", port, key, dir),
 		"DOORBELL_TEST_EMULATED=1", "DOORBELL_TEST_MICROPHONE=hw:Loopback,1", "DOORBELL_TEST_SPEAKER=hw:Loopback,0",
 		"DOORBELL_TEST_BUTTON_BY_HAND="+guest.ButtonName)

@@ -53,7 +53,7 @@ func startMachineWith(t *testing.T, o guest.Options, c guest.Config, program, pi
 	t.Helper()
 	media := freePort(t)
 	c.Camera, c.Sound, c.GPIO = &guest.Camera{}, &guest.Sound{}, &guest.GPIO{}
-	c.Forward = []guest.Forward{{Guest: vmPort}, {Guest: media, Host: media}}
+	c.Forward = append(c.Forward, guest.Forward{Guest: vmPort}, guest.Forward{Guest: media, Host: media})
 	m := &machine{Guest: guest.New(t, o, c), t: t, media: media, picture: picture}
 	if err := m.PutProgram(m.within(time.Minute), program, vmProgram); err != nil {
 		t.Fatal(err)

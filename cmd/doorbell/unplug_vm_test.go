@@ -37,7 +37,7 @@ func (m *machine) soundCard(anna *phone) {
 func (m *machine) restart(anna *phone, camera string) {
 	m.stop()
 	m.run(camera, false)
-	anna.until("document.documentElement.dataset.connection === 'online'")
+	anna.online()
 	m.ring(anna)
 	anna.seesMotion()
 }
@@ -85,19 +85,21 @@ func (m *machine) usbCamera(anna *phone) {
 	m.must(err)
 	m.restart(anna, usb.Device)
 	anna.seesBars(guest.Bars(), 0.5)
-	m.pulledOut(anna, usb, camera, takings)
+	usb = m.pulledOut(anna, usb, camera, takings)
 	anna.tap("hangUpBtn")
 	anna.state("home")
+	m.must(usb.Unplug(m.within(time.Minute)))
 }
 
-// pulledOut pulls a webcam out and plugs the same one in again, so many times.
-func (m *machine) pulledOut(anna *phone, usb *guest.USBCamera, camera webcam.Camera, times int) {
+// pulledOut pulls a webcam out and plugs the same one in again, so many times. It returns the last.
+func (m *machine) pulledOut(anna *phone, usb *guest.USBCamera, camera webcam.Camera, times int) *guest.USBCamera {
 	m.t.Helper()
 	m.takenAway(anna, "camera", times, func() { m.must(usb.Unplug(m.within(time.Minute))) }, func() {
 		var err error
 		usb, err = m.PlugUSBCamera(m.within(time.Minute), camera)
 		m.must(err)
 	}, anna.seesMotion)
+	return usb
 }
 
 // takenAway takes a device away and gives it back, so many times in one call: the phone is told each

@@ -12,20 +12,19 @@ import (
 	"doorbell/device/guest/webcam"
 )
 
-// TestVMWatchdog sees that the program stops saying that it is alive when its capture hangs, or all of it, and
+// watchdog sees that the program stops saying that it is alive when its capture hangs, or all of it, and
 // only then, so that it is started again.
-func TestVMWatchdog(t *testing.T) {
-	m := startMachine(t, guest.Config{})
+func (m *machine) watchdog(anna *phone) {
 	bars, err := guest.MovingBars(640, 360, 5) // so that somebody waits for pictures
 	m.must(err)
 	usb, err := m.PlugUSBCamera(m.within(time.Minute), webcam.Camera{Streams: []webcam.Stream{bars}})
 	m.must(err)
+	m.stop()
 	m.configure(usb.Device, false)
 	m.door, err = m.Start(m.within(time.Minute), guest.Command{Args: []string{"guest", "supervise", "8s", vmProgram, "run"}})
 	m.must(err)
 	m.must(m.door.WaitOutput(m.within(time.Minute), "supervise: ready"))
-	anna := openPhone(t, startBrowser(t), m.page(), "anna")
-	anna.login()
+	anna.online()
 	m.sub("well", func(t *testing.T) {
 		m.ring(anna)
 		anna.seesMotion()
@@ -37,7 +36,7 @@ func TestVMWatchdog(t *testing.T) {
 	m.sub("all of it hangs", func(t *testing.T) {
 		m.shell("kill -STOP " + strconv.Itoa(m.programs()[0]))
 		m.startedAgain(2)
-		anna.until("document.documentElement.dataset.connection === 'online'")
+		anna.online()
 	})
 	m.sub("the camera hangs", func(t *testing.T) {
 		if eval[string](anna, "document.documentElement.dataset.state") == "incall" {
@@ -56,7 +55,7 @@ func TestVMWatchdog(t *testing.T) {
 		m.startedAgain(3)
 	})
 	m.sub("one thread hangs", func(t *testing.T) {
-		anna.until("document.documentElement.dataset.connection === 'online'")
+		anna.online()
 		if eval[string](anna, "document.documentElement.dataset.state") == "incall" {
 			anna.tap("hangUpBtn")
 		}
