@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"syscall"
+	"time"
 )
 
 // Structures of linux/gpio.h, version 2.
@@ -76,4 +77,21 @@ func edges(chip string, line uint32) error {
 			fmt.Println("falling")
 		}
 	}
+}
+
+// bounce has a simulated line go down and up so many times, a millisecond apart, and stay down. The file sets its pull
+// (Documentation/admin-guide/gpio/gpio-sim.rst, sim_gpioX/pull).
+func bounce(pull string, times int) error {
+	for range times {
+		for _, to := range []string{"pull-down", "pull-up"} {
+			if err := os.WriteFile(pull, []byte(to), 0); err != nil {
+				return fmt.Errorf("bounce: %w", err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	if err := os.WriteFile(pull, []byte("pull-down"), 0); err != nil {
+		return fmt.Errorf("bounce: %w", err)
+	}
+	return nil
 }

@@ -22,7 +22,7 @@ import (
 // tool runs one of the program's tools, named by its first argument.
 func tool(args []string) error {
 	if len(args) == 0 {
-		return errors.New("no tool named: agent, control, capture, edges, webcam, hold or supervise")
+		return errors.New("no tool named: agent, control, capture, edges, bounce, webcam, hold or supervise")
 	}
 	switch name, args := args[0], args[1:]; {
 	case name == "agent" && len(args) == 0:
@@ -45,6 +45,12 @@ func tool(args []string) error {
 			return fmt.Errorf("edges: %w", err)
 		}
 		return edges(args[0], uint32(line))
+	case name == "bounce" && len(args) == 2:
+		times, err := strconv.Atoi(args[1])
+		if err != nil {
+			return fmt.Errorf("bounce: %w", err)
+		}
+		return bounce(args[0], times)
 	case name == "supervise" && len(args) >= 2:
 		limit, err := time.ParseDuration(args[0])
 		if err != nil {
