@@ -45,13 +45,18 @@ func (p *playout) settle(now time.Time) {
 	}
 }
 
-// extension is the playout-delay extension's content: 12 bits each of least and most
-// delay, in 10 ms.
+// The playout-delay extension's content: 12 bits each of least and most delay, in 10 ms.
+var (
+	playoutAtOnce = []byte{0, 0, 0}
+	playoutWide   = []byte{0, playoutMost >> 8, playoutMost & 0xff}
+)
+
+// extension is the playout-delay extension's content, to be read only.
 func (p *playout) extension(now time.Time) []byte {
 	if p.settle(now); p.wide {
-		return []byte{0, playoutMost >> 8, playoutMost & 0xff}
+		return playoutWide
 	}
-	return []byte{0, 0, 0}
+	return playoutAtOnce
 }
 
 // reported takes in what the phone reports of this outlet's packets.

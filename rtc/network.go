@@ -17,6 +17,7 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/rtp/codecs"
 	"github.com/pion/webrtc/v4"
 )
@@ -221,9 +222,13 @@ func codecsOf(estimators *estimators) (*webrtc.MediaEngine, *interceptor.Registr
 		return nil, nil, err
 	}
 	interceptors.Add(resendLimit{}) // before the one that sends again
-	if err := webrtc.ConfigureNack(media, interceptors); err != nil {
+	// Not webrtc.ConfigureNack, which asks ten times a second whether to ask phones for packets too: sound is not asked
+	// for again, and phones send nothing else.
+	again, err := nack.NewResponderInterceptor(nack.ResponderSize(resendPackets))
+	if err != nil {
 		return nil, nil, fmt.Errorf("setting up retransmission: %w", err)
 	}
+	interceptors.Add(again)
 	if err := webrtc.ConfigureRTCPReports(interceptors); err != nil {
 		return nil, nil, fmt.Errorf("setting up reports: %w", err)
 	}

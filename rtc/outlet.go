@@ -34,7 +34,7 @@ type outlet struct {
 
 	// Guarded by the fanout's mu.
 	writer  webrtc.TrackLocalWriter // nil until bound
-	header  rtp.Header              // of the last packet
+	header  rtp.Header              // of the last packet, with what interceptors added to it
 	waits   bool                    // for a key frame
 	starved bool                    // only key frames are sent
 	playout uint8                   // id of the playout-delay extension; 0: not negotiated
@@ -167,21 +167,24 @@ func (o *outlet) send(payloads [][]byte, at moment) {
 	if o.writer == nil {
 		return
 	}
+	delay := o.delay.extension(time.Now())
+	// One header for all packets, since there are thousands in a second: who wants to keep one copies it.
+	header := &o.header
 	for i, payload := range payloads {
-		o.header.SequenceNumber++
-		header := o.header
+		header.SequenceNumber++
 		header.Timestamp = at.timestamp + o.offset
 		// A picture's last packet; the first of sound after silence (RFC 3551 section 4.1).
 		header.Marker = at.begins || o.Kind() == webrtc.RTPCodecTypeVideo && i == len(payloads)-1
+		header.Extension, header.Extensions = false, header.Extensions[:0]
 		if o.playout != 0 {
 			// SetExtension fails only for a payload that isn't 1 to 16 bytes.
-			_ = header.SetExtension(o.playout, o.delay.extension(time.Now()))
+			_ = header.SetExtension(o.playout, delay)
 		}
 		if o.capture != 0 && i == 0 {
 			_ = header.SetExtension(o.capture, binary.BigEndian.AppendUint64(nil, ntpTime(at.captured)))
 		}
 		o.sent += len(payload)
-		_, _ = o.writer.WriteRTP(&header, payload)
+		_, _ = o.writer.WriteRTP(header, payload)
 	}
 }
 

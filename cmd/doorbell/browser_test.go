@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,16 +19,40 @@ import (
 // extensions and keys.
 const chromium = "/usr/lib/chromium/chromium"
 
+// sharedBrowser is what tests have that want no flags: each page has a storage of its own, and starting Chromium takes
+// longer than many a test. Owned by the tests' goroutine.
+var sharedBrowser context.Context
+
 // startBrowser starts Chromium with a camera and a microphone that are not real
-// but otherwise as a person has it: sound needs a gesture, for one thing.
+// but otherwise as a person has it: sound needs a gesture, for one thing. Without
+// flags it is one for all tests.
 func startBrowser(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.Context {
+	t.Helper()
+	if len(flags) > 0 {
+		browser, end := newBrowser(t, t.TempDir(), flags)
+		t.Cleanup(end)
+		return browser
+	}
+	if sharedBrowser == nil || sharedBrowser.Err() != nil {
+		profile := filepath.Join(workshop, "chromium")
+		if err := os.RemoveAll(profile); err != nil {
+			t.Fatal(err)
+		}
+		browser, end := newBrowser(t, profile, nil)
+		sharedBrowser, atEnd = browser, append(atEnd, end)
+	}
+	return sharedBrowser
+}
+
+// newBrowser starts Chromium with that folder for its profile.
+func newBrowser(t testing.TB, profile string, flags []chromedp.ExecAllocatorOption) (browser context.Context, end func()) {
 	t.Helper()
 	if _, err := os.Stat(chromium); err != nil {
 		t.Fatalf("%v (make test installs it)", err)
 	}
 	options := append([]chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(chromium),
-		chromedp.UserDataDir(t.TempDir()),
+		chromedp.UserDataDir(profile),
 		chromedp.Flag("headless", "new"),
 		chromedp.Flag("no-sandbox", true),
 		chromedp.Flag("disable-gpu", true),
@@ -43,22 +68,22 @@ func startBrowser(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.C
 		chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.Flag("disable-background-timer-throttling", true),
 	}, flags...)
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}))
-	t.Cleanup(cancel)
+	ctx, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewContext(ctx, chromedp.WithErrorf(func(string, ...any) {}))
+	end = func() { cancel(); cancelAllocator() }
 	started := make(chan error, 1) // not a context with a limit: the browser would end with it
 	go func() { started <- chromedp.Do(ctx, chromedp.Navigate("about:blank")) }()
 	select {
 	case err := <-started:
 		if err != nil {
+			end()
 			t.Fatalf("starting Chromium: %v", err)
 		}
 	case <-time.After(time.Minute):
-		cancel()
+		end()
 		t.Fatalf("Chromium has not started within a minute: %v", <-started)
 	}
-	return ctx
+	return ctx, end
 }
 
 // phone is one phone of the house: a page with storage of its own.

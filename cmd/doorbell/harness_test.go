@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -56,10 +54,24 @@ func TestMain(m *testing.M) {
 	if workshop, err = os.MkdirTemp("", "doorbell-test-"); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(allTests{m}, goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(workshop)
 		os.Exit(code)
 	}))
+}
+
+// allTests ends what tests have shared, before it is looked at what is left.
+type allTests struct{ *testing.M }
+
+// atEnd is called when all tests are over.
+var atEnd []func()
+
+func (a allTests) Run() int {
+	code := a.M.Run()
+	for _, end := range atEnd {
+		end()
+	}
+	return code
 }
 
 // trial is the part of a configuration that lets everybody on this machine in, over
@@ -232,23 +244,6 @@ func (p *process) wait(what string, done func() bool) {
 	if err := poll(20*time.Second, done); err != nil {
 		p.t.Fatalf("%s: %v\n%s", what, err, p.log)
 	}
-}
-
-var errTimeout = errors.New("waited in vain")
-
-func poll(timeout time.Duration, done func() bool) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			return errTimeout
-		case <-ticker.C:
-		}
-	}
-	return nil
 }
 
 // freePort finds a port for what is to come back at the same place.
