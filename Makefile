@@ -31,7 +31,7 @@ GO_TEST := go test -vet=off $(if $(CI),-count=1)
 
 # Packages are fetched while others are compiled: apt does one thing at a time.
 ifneq ($(filter check test,$(MAKECMDGOALS)),)
-MAKEFLAGS += --jobs=3 --output-sync=target
+MAKEFLAGS += --jobs=3
 endif
 
 .PHONY: help

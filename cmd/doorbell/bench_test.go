@@ -62,10 +62,12 @@ func BenchmarkMedia(b *testing.B) {
 }
 
 // phonesRounds is how often the cost of phones is measured, and phonesTime for how long
-// each time.
+// each time, phonesSettle after the last has come: it is of phones that look, not of newcomers with
+// their handshakes and a key frame each.
 const (
 	phonesRounds = 5
 	phonesTime   = 6 * time.Second
+	phonesSettle = 3 * time.Second
 )
 
 // benchMemory measures the memory of a door that has just got 8 phones that look.
@@ -105,6 +107,7 @@ func benchPhones(b *testing.B, t *table) {
 				c.receives()
 				phones = append(phones, c)
 			}
+			<-time.After(phonesSettle)
 			used := door.cost(phonesTime)
 			cost[n] = append(cost[n], used)
 			ratio[n] = append(ratio[n], used/cost[1][len(cost[1])-1])
@@ -140,6 +143,7 @@ func benchNaive(b *testing.B) map[int]figures {
 		for ; watching < number; watching++ {
 			n.watch()
 		}
+		<-time.After(phonesSettle)
 		for range phonesRounds {
 			cost[number] = append(cost[number], n.cost(phonesTime))
 		}

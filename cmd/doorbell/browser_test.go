@@ -25,10 +25,10 @@ var sharedBrowser context.Context
 
 // startBrowser starts Chromium with a camera and a microphone that are not real
 // but otherwise as a person has it: sound needs a gesture, for one thing. Without
-// flags it is one for all tests.
+// flags it is one for all tests; a benchmark has its own, which ends with it.
 func startBrowser(t testing.TB, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
-	if len(flags) > 0 {
+	if _, measures := t.(*testing.B); measures || len(flags) > 0 {
 		browser, end := newBrowser(t, t.TempDir(), flags)
 		t.Cleanup(end)
 		return browser
