@@ -86,42 +86,43 @@ reproducible: $(if $(BUILT),,arm64) ## build the arm64 release again, elsewhere 
 version:
 	@echo $(VERSION)
 
-# Two at a time, the longest first, after what they need was built once: a virtual machine takes one processor. (Three on
-# two processors starve tests that count what comes in a second.) The door's own tests in machines measure how soon a
-# device is back and how much time is used up: all else has a lower priority. The two have a jobserver of their own: that
-# of `make check test` may leave them one job, and they would run one by one.
+# A virtual machine takes one processor: all else runs beside it, after what both need was built once, at a low
+# priority, since the machines' tests measure how soon a device is back and how much time is used up. (Three rows on two
+# processors starve tests that count what comes in a second.) The two have a jobserver of their own: that of
+# `make check test` may leave them one job, and they would run one by one. Where both are asked for, the check comes
+# first: it takes all processors at full priority.
 .PHONY: test
-test: deb tools test-tools types vm-tools package-tools ## run all tests: Go with the race detector, JavaScript, the page in a browser, virtual machines, packages
-	env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) \
-		door-test code-test package-test browser-test release-test guest-test
+test: deb tools test-tools types vm-tools package-tools | $(filter check,$(MAKECMDGOALS)) ## run all tests: Go with the race detector, JavaScript, the page in a browser, virtual machines, packages
+	env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-host test-machines
 
-.PHONY: code-test
-code-test: security
+.PHONY: test-host
+test-host: security
 	nice $(GO_TEST) -race ./...
 	cd web && nice node --test --test-reporter=dot test/
-
-.PHONY: browser-test
-browser-test: $(if $(BUILT),,tools test-tools)
 	nice $(GO_TEST) -race -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
-
-.PHONY: release-test
-release-test: arm-test
+	+nice $(MAKE) --no-print-directory arm-test
 	$(if $(CI),nice .ci/reproducible arm64 c)
+	+nice $(MAKE) --no-print-directory guest-test
+
+.PHONY: test-machines
+test-machines:
+	$(MAKE) --no-print-directory door-test
+	$(MAKE) --no-print-directory package-test
 
 .PHONY: arm-test
 arm-test: $(if $(BUILT),,arm64 armv7) ## run the ARM releases, emulated: version, doctor, a call with themselves
-	nice .ci/arm-test arm64
-	nice .ci/arm-test armv7
+	.ci/arm-test arm64
+	.ci/arm-test armv7
 
 # One machine at a time: -p 1. With CI set, a machine that can't be had is an error.
-VM_TEST := $(if $(CI),env DOORBELL_VM=must,) $(GO_TEST) -p 1 -timeout 20m
+VM_TEST := $(if $(CI),DOORBELL_VM=must,) $(GO_TEST) -p 1 -timeout 20m
 
 .PHONY: vm-test
 vm-test: guest-test door-test ## run the tests in virtual machines with the kernel's own camera, sound card and button
 
 .PHONY: guest-test
 guest-test: $(if $(BUILT),,tools vm-tools) # the machines themselves
-	nice $(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
+	$(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
 
 .PHONY: door-test
 door-test: $(if $(BUILT),,tools test-tools vm-tools arm64) # the doorbell in them
@@ -130,7 +131,7 @@ door-test: $(if $(BUILT),,tools test-tools vm-tools arm64) # the doorbell in the
 
 .PHONY: package-test
 package-test: $(if $(BUILT),,tools test-tools vm-tools package-tools deb) ## install, ring, upgrade in a call, hang, remove and purge in a Debian with systemd (a virtual machine)
-	nice $(VM_TEST) -tags=$(TAGS),vm,browser -run TestPackage ./cmd/doorbell
+	$(VM_TEST) -tags=$(TAGS),vm,browser -run TestPackage ./cmd/doorbell
 
 .PHONY: hw-test
 hw-test: go-tools ## run the tests of real devices on a Raspberry Pi: make hw-test HOST=doorbell.local
