@@ -207,14 +207,30 @@ func (d *Door) chime(taken bool) {
 	}
 }
 
-// demand opens and closes the devices as the call needs them.
+// aboutToRing tells whether phones are to ring, and the first that hears of it has yet to be told: the offer by which
+// one rings that has no connection takes a few milliseconds to make.
+func (d *Door) aboutToRing() bool {
+	for _, p := range d.peers {
+		if p.described {
+			return false
+		}
+	}
+	return d.call.Ringing() && len(d.peers) > 0
+}
+
+// demand opens and closes the devices as the call needs them. The ring goes before: a device that opens, and the first
+// picture's encoder, take all the processors that they can get.
 func (d *Door) demand() {
+	first := d.aboutToRing()
 	busy := d.call.Busy() && !d.call.closed
 	someVP8, allVP8 := d.wantsVP8()
 	if r, ok := d.h264.source.(Rester); ok {
 		r.Rest(busy && allVP8 && !d.options.KeepVideo)
 	}
 	for _, f := range d.feeds {
+		if first && !f.wanted {
+			continue
+		}
 		if f == d.vp8.feed {
 			f.want(busy && someVP8)
 			continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,6 +65,41 @@ func TestRing(t *testing.T) {
 		t.Errorf("the visit came out as %+v", e)
 	}
 	waitFor(t, "the devices to close", func() bool { return status(t, d).Devices[camera] == DeviceIdle })
+}
+
+// lateLens notes how many messages a phone had got when the camera was opened.
+type lateLens struct {
+	lens
+	phone atomic.Pointer[phone]
+	got   atomic.Int32
+}
+
+func (l *lateLens) Stream(ctx context.Context, sink func([]byte, bool, time.Time)) error {
+	l.got.Store(int32(len(l.phone.Load().inbox)))
+	return l.lens.Stream(ctx, sink)
+}
+
+// A phone is told of the press before anything of the door's takes processor time for the picture.
+func TestRingGoesBeforeTheCamera(t *testing.T) {
+	l := &lateLens{}
+	d, x := startDoor(t, Options{Video: l})
+	anna := x.newPhone(t, "anna")
+	l.phone.Store(anna)
+	d.Press(time.Now())
+	waitFor(t, "the camera to open", func() bool { return l.opens.Load() == 1 })
+	if l.got.Load() == 0 {
+		t.Error("the camera was opened before the phone was told of the press")
+	}
+	anna.answer(anna.await(signaling.TypeOffer), true)
+	anna.sees()
+}
+
+// Where no phone is, the camera opens all the same: one may come.
+func TestCameraWithoutPhones(t *testing.T) {
+	l := &lens{}
+	d, _ := startDoor(t, Options{Video: l})
+	d.Press(time.Now())
+	waitFor(t, "the camera to open", func() bool { return l.opens.Load() == 1 })
 }
 
 func TestMissed(t *testing.T) {

@@ -94,6 +94,7 @@ func (n peerDescribed) handle(d *Door) {
 		return
 	}
 	n.peer.described, n.peer.holding = true, false
+	d.demand()
 	n.peer.log.Debug("description sent", "type", n.description.Type)
 	for _, candidate := range n.peer.found {
 		d.sendCandidate(n.peer, candidate)

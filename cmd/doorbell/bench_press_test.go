@@ -8,8 +8,12 @@ import (
 	"time"
 )
 
-// presses is how often the button is pressed for one figure.
-const presses = 30
+// presses is how often the button is pressed for one figure, pressSettle after all was
+// quiet: a visitor does not press while the browser still takes the last call apart.
+const (
+	presses     = 30
+	pressSettle = time.Second
+)
 
 // watch lets the page note when it rang and when it showed a picture of that
 // ring, in milliseconds since 1970.
@@ -59,6 +63,7 @@ func pressed(b *testing.B, keepOpen, standby bool) (ring, picture figures) {
 			s := door.asked()
 			return s.Door.Visit == nil && len(s.Door.Connections) == 0 && len(s.Door.Standby) > 0 == standby
 		})
+		<-time.After(pressSettle)
 		eval[bool](anna, watch)
 		at := float64(door.press().UnixMicro()) / 1000
 		anna.until("window.seen.picture > 0")

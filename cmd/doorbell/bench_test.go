@@ -65,8 +65,8 @@ func BenchmarkMedia(b *testing.B) {
 // each time, phonesSettle after the last has come: it is of phones that look, not of newcomers with
 // their handshakes and a key frame each.
 const (
-	phonesRounds = 5
-	phonesTime   = 6 * time.Second
+	phonesRounds = 9
+	phonesTime   = 4 * time.Second
 	phonesSettle = 3 * time.Second
 )
 
