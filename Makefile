@@ -29,9 +29,9 @@ RELEASE_EXTLDFLAGS := -static-libstdc++ -static-libgcc
 # It is `make check` that vets, all at once.
 GO_TEST := go test -vet=off $(if $(CI),-count=1)
 
-# Packages are fetched while others are compiled: apt does one thing at a time.
+# Packages are fetched while others are compiled: apt does one thing at a time, and up to four of these wait for it.
 ifneq ($(filter check test,$(MAKECMDGOALS)),)
-MAKEFLAGS += --jobs=3
+MAKEFLAGS += --jobs=6
 endif
 
 .PHONY: help
@@ -99,10 +99,18 @@ test: deb tools test-tools types vm-tools package-tools | $(filter check,$(MAKEC
 test-host: security
 	nice $(GO_TEST) -race ./...
 	cd web && nice node --test --test-reporter=dot test/
-	nice $(GO_TEST) -race -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
-	+nice $(MAKE) --no-print-directory arm-test
-	$(if $(CI),nice .ci/reproducible arm64 c)
+	+nice env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-browser test-release
 	+nice $(MAKE) --no-print-directory guest-test
+
+# The page waits for this and that; what is left of the processors then is for emulation.
+.PHONY: test-browser
+test-browser:
+	$(GO_TEST) -race -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
+
+.PHONY: test-release
+test-release:
+	+nice -n 5 $(MAKE) --no-print-directory arm-test
+	$(if $(CI),nice -n 5 .ci/reproducible arm64 c)
 
 .PHONY: test-machines
 test-machines:
@@ -121,13 +129,15 @@ VM_TEST := $(if $(CI),DOORBELL_VM=must,) $(GO_TEST) -p 1 -timeout 20m
 vm-test: guest-test door-test ## run the tests in virtual machines with the kernel's own camera, sound card and button
 
 .PHONY: guest-test
-guest-test: $(if $(BUILT),,tools vm-tools) # the machines themselves
+guest-test: $(if $(BUILT),,tools vm-tools) # the machines themselves, the kernel's encoders, power cuts
 	$(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
+	$(VM_TEST) -tags=$(TAGS),vm -run TestMachineCodec ./device
+	$(VM_TEST) -tags=$(TAGS),vm,browser -run TestPowerCut ./cmd/doorbell
 
 .PHONY: door-test
 door-test: $(if $(BUILT),,tools test-tools vm-tools arm64) # the doorbell in them
-	$(VM_TEST) -tags=$(TAGS),vm -run TestMachine ./device
-	$(VM_TEST) -tags=$(TAGS),vm,browser -run 'TestVM|TestPowerCut|TestARM' ./cmd/doorbell
+	$(VM_TEST) -tags=$(TAGS),vm -run '^TestMachine$$' ./device
+	$(VM_TEST) -tags=$(TAGS),vm,browser -run 'TestVM|TestARM' ./cmd/doorbell
 
 .PHONY: package-test
 package-test: $(if $(BUILT),,tools test-tools vm-tools package-tools deb) ## install, ring, upgrade in a call, hang, remove and purge in a Debian with systemd (a virtual machine)

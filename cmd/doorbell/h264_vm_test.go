@@ -61,7 +61,7 @@ func (m *machine) ownH264(browser context.Context, anna *phone) {
 		m.t.Errorf("status says %q", path)
 	}
 
-	m.sub("pulled out", func(*testing.T) { usb = m.pulledOut(anna, usb, camera, takings/2) })
+	m.sub("pulled out", func(*testing.T) { usb = m.pulledOut(anna, usb, camera, takings) })
 	anna.tap("hangUpBtn")
 	anna.state("home")
 	m.must(usb.Unplug(m.within(time.Minute)))

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// takings is how often each device is taken away.
-	takings = 20
+	// takings is how often each device is taken away, and jpegTakings a webcam of which the emulated processor has to
+	// decode and encode all pictures: the one that makes H.264, on the same bus, is taken away as often as all else.
+	takings, jpegTakings = 20, 5
 	// returnTime is how soon a device that was given back has to work. The machine is emulated, and
 	// shares two processors with a browser and all other tests (8.2 s were seen once there, 1.2 s without them): the
 	// longest is allowed five times the 2 s that half of them keep.
@@ -85,7 +86,7 @@ func (m *machine) usbCamera(anna *phone) {
 	m.must(err)
 	m.restart(anna, usb.Device)
 	anna.seesBars(guest.Bars(), 0.5)
-	usb = m.pulledOut(anna, usb, camera, takings)
+	usb = m.pulledOut(anna, usb, camera, jpegTakings)
 	anna.tap("hangUpBtn")
 	anna.state("home")
 	m.must(usb.Unplug(m.within(time.Minute)))

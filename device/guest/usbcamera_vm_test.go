@@ -11,8 +11,7 @@ import (
 	"doorbell/device/guest/webcam"
 )
 
-func TestUSBCamera(t *testing.T) {
-	g := New(t, Options{}, Config{})
+func testUSBCamera(t *testing.T, g *Guest) {
 	ctx := bounded(t)
 	camera := webcam.Camera{Streams: []webcam.Stream{
 		must(MovingBars(640, 360, 30))(t),
