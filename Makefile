@@ -104,19 +104,19 @@ test: deb tools test-tools types vm-tools package-tools | $(filter check,$(MAKEC
 .PHONY: test-host
 test-host: security
 	nice $(GO_TEST) -race ./...
-	cd web && nice node --test --test-reporter=dot test/
-	+nice env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-browser test-release
+	+nice env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-browser test-idle
 	+nice $(MAKE) --no-print-directory guest-test
 
-# The page waits for this and that; what is left of the processors then is for emulation.
 .PHONY: test-browser
 test-browser:
 	$(GO_TEST) -race -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
 
-.PHONY: test-release
-test-release:
-	+nice -n 5 $(MAKE) --no-print-directory arm-test
-	$(if $(CI),nice -n 5 .ci/reproducible arm64 c)
+# What takes the processors while the page waits for this and that.
+.PHONY: test-idle
+test-idle:
+	cd web && nice -n 9 node --test --test-reporter=dot test/
+	+nice -n 9 $(MAKE) --no-print-directory arm-test
+	$(if $(CI),nice -n 9 .ci/reproducible arm64 c)
 
 .PHONY: test-machines
 test-machines:
@@ -169,7 +169,7 @@ bench: tools ## measure the parts, each by itself
 	go test -run '^$$' -bench . ./device/... ./rtc ./signaling
 
 .PHONY: bench-media
-bench-media: tools test-tools ## measure the whole, with real browsers: the README's figures, in about 15 minutes
+bench-media: tools test-tools ## measure the whole, with real browsers: the README's figures, in about 20 minutes
 	go test -tags=$(TAGS),browser -run '^$$' -bench '^BenchmarkMedia$$' -benchtime 1x -timeout 60m ./cmd/doorbell
 
 .PHONY: soak

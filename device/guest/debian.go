@@ -21,8 +21,14 @@ const debianRecipe = 1
 // debianSize is the size of the root's file system. The image is sparse: what is not written takes no room.
 const debianSize = "1G"
 
-// debianPackages are added to Debian's essential packages and apt: systemd, what doors need to run, and a way in.
-var debianPackages = [...]string{"systemd", "systemd-sysv", "udev", "passwd", "libasound2", "openssh-server"}
+// debianPackages are added to a release's essential packages and apt: systemd, what doors need to run, and a way in.
+func debianPackages(suite string) []string {
+	alsa := "libasound2t64" // with 64 bits of time, since Debian 13
+	if suite == "bookworm" {
+		alsa = "libasound2"
+	}
+	return []string{"systemd", "systemd-sysv", "udev", "passwd", alsa, "openssh-server"}
+}
 
 // buildDebian makes the root file system of Debian with systemd, or finds it in the cache. It takes minutes, for which
 // no small system has to wait.
@@ -39,21 +45,28 @@ func buildDebian(ctx context.Context, o Options) (string, error) {
 		Size     string
 		Packages []string
 		Files    map[string]string
-	}{debianRecipe, o.Debian, debianSize, debianPackages[:], files})
+	}{debianRecipe, o.Debian, debianSize, debianPackages(o.Debian), files})
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256(key)
 	roots := filepath.Join(o.Cache, "roots")
-	image := filepath.Join(roots, o.Debian+"_"+o.Arch+"-"+hex.EncodeToString(sum[:8])+".ext4")
+	release := filepath.Join(roots, o.Debian+"_"+o.Arch+"-")
+	image := release + hex.EncodeToString(sum[:8]) + ".ext4"
 	if _, err := os.Stat(image); err == nil && !o.Refresh {
 		return image, nil
 	}
 	if err := canBuildDebian(o.Arch); err != nil {
 		return "", err
 	}
-	if err := os.RemoveAll(roots); err != nil {
+	outdated, err := filepath.Glob(release + "*")
+	if err != nil {
 		return "", err
+	}
+	for _, name := range append(outdated, filepath.Join(roots, "new")) {
+		if err := os.RemoveAll(name); err != nil {
+			return "", err
+		}
 	}
 	if err := os.MkdirAll(roots, 0o755); err != nil {
 		return "", err
@@ -85,7 +98,7 @@ func canBuildDebian(arch string) error {
 func makeDebian(ctx context.Context, o Options, dir string, files map[string]string, image string) error {
 	defer os.RemoveAll(dir)
 	err := quietly(ctx, "mmdebstrap", "--quiet", "--mode=root", "--variant=apt", "--format=directory",
-		"--architectures="+o.Arch, "--include="+strings.Join(debianPackages[:], ","), "--keyring="+keyring,
+		"--architectures="+o.Arch, "--include="+strings.Join(debianPackages(o.Debian), ","), "--keyring="+keyring,
 		`--aptopt=Acquire::Languages "none"`, `--aptopt=Acquire::Retries "3"`, "--dpkgopt=force-unsafe-io",
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
 		o.Debian, dir, "deb "+o.Mirror+" "+o.Debian+" main")
