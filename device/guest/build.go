@@ -20,7 +20,7 @@ import (
 const recipe = 1
 
 // Build makes the image, or finds it in the cache. Of each of its parts, the small system and the Debian root, only
-// one process at a time builds one in one cache; the others wait.
+// one process at a time builds one in one cache; the others wait. A root stays for each release of Debian.
 func Build(ctx context.Context, o Options) (*Image, error) {
 	o, err := o.withDefaults()
 	if err != nil {
