@@ -93,8 +93,8 @@ version:
 	@echo $(VERSION)
 
 # A virtual machine takes one processor: all else runs beside it, after what both need was built once, at a low
-# priority, since the machines' tests measure how soon a device is back and how much time is used up. (Three rows on two
-# processors starve tests that count what comes in a second.) The two have a jobserver of their own: that of
+# priority, since the machines' tests measure how soon a device is back and how much time is used up. (Three rows of one priority
+# starve, on two processors, tests that count what comes in a second.) The two have a jobserver of their own: that of
 # `make check test` may leave them one job, and they would run one by one. Where both are asked for, the check comes
 # first: it takes all processors at full priority.
 .PHONY: test
