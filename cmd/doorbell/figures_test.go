@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -112,14 +113,29 @@ func (p *process) memory() float64 {
 	return kilobytes / 1000
 }
 
-// files is how many descriptors the door has open (proc(5), /proc/pid/fd).
+// files is how many descriptors the door has open.
 func (p *process) files() int {
 	p.t.Helper()
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	return len(p.descriptors())
+}
+
+// descriptors is what the door has open (proc(5), /proc/pid/fd).
+func (p *process) descriptors() []string {
+	p.t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return len(entries)
+	var open []string
+	for _, entry := range entries {
+		target, err := os.Readlink(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			continue // closed since
+		}
+		open = append(open, entry.Name()+" -> "+target)
+	}
+	return open
 }
 
 // goroutines is how many the door has: the least of a few looks, since each look has

@@ -189,14 +189,23 @@ func (p *process) stop() {
 			p.t.Errorf("doorbell ended with %v", err)
 		}
 	case <-time.After(20 * time.Second):
-		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // every goroutine's stack
-		<-p.exited
+		p.stacks()
 		p.t.Error("doorbell did not end when told to")
 	}
 	p.cmd = nil
 	if p.t.Failed() {
 		p.t.Logf("doorbell's log:\n%s", p.log)
 	}
+}
+
+// stacks ends the process in such a way that it prints every goroutine's stack, and
+// returns its log.
+func (p *process) stacks() string {
+	p.t.Helper()
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+	<-p.exited
+	p.cmd = nil
+	return p.log.String()
 }
 
 // kill ends the process as a power cut would.

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 )
@@ -20,7 +21,8 @@ func TestSoak(t *testing.T) {
 	port := freePort(t)
 	door := start(t, simulated+fmt.Sprintf("relay: {listen: ['127.0.0.1:%d']}\nring: {to: [anna, bert, carl]}\n", port))
 	url := fmt.Sprintf("ws://127.0.0.1:%d/", port)
-	door.status()
+	page := door.status().Page
+	door.wait("the page, which is the last to start", func() bool { return answers(page) })
 	soakCall(t, door, url) // what is made once is made now
 	goroutines, files := door.goroutines(), door.files()
 	t.Logf("begins with %d goroutines, %d descriptors, %.1f MB", goroutines, files, door.memory())
@@ -37,9 +39,20 @@ func TestSoak(t *testing.T) {
 	// What has ended may take a moment to be gone, and so does the connection that asks.
 	var g, f int
 	if poll(30*time.Second, func() bool { f, g = door.files(), door.goroutines(); return g <= goroutines && f <= files }) != nil {
-		t.Errorf("%d goroutines and %d descriptors after %d calls, %d and %d before", g, f, *soakCalls, goroutines, files)
+		t.Errorf("%d goroutines and %d descriptors after %d calls, %d and %d before; open are %s\ndoorbell's log, with every goroutine's stack:\n%s",
+			g, f, *soakCalls, goroutines, files, door.descriptors(), door.stacks())
 	}
 	soakMemory(t, memory)
+}
+
+// answers tells whether a page is served there, and keeps no connection.
+func answers(url string) bool {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(url)
+	if err != nil {
+		return false
+	}
+	return response.Body.Close() == nil && response.StatusCode == http.StatusOK
 }
 
 // soakMemory compares the memory of the last calls with that of those after the first
