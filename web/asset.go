@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -25,8 +27,8 @@ var page embed.FS
 type asset struct {
 	contentType string
 	plain       []byte
-	zipped      []byte // gzip of plain, nil where that isn't smaller
-	tag         string // hash of plain, without quotes
+	zipped      func() []byte // gzip of plain, nil where that isn't smaller; made when first asked for, so that the door starts sooner
+	tag         string        // hash of plain, without quotes
 }
 
 // contentType returns the MIME type by extension: the system's own table, which mime.TypeByExtension reads, differs between machines.
@@ -66,9 +68,8 @@ func loadPage() (map[string]*asset, error) {
 		if err != nil {
 			return err
 		}
-		file, err := newAsset(kind, data)
-		files[strings.TrimPrefix(name, "page")] = file
-		return err
+		files[strings.TrimPrefix(name, "page")] = newAsset(kind, data)
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -97,25 +98,23 @@ func (s *site) reach(name string) {
 	}
 }
 
-// newAsset hashes and zips data once.
-func newAsset(contentType string, data []byte) (*asset, error) {
+func newAsset(contentType string, data []byte) *asset {
 	hash := sha256.Sum256(data)
-	file := &asset{contentType: contentType, plain: data, tag: hex.EncodeToString(hash[:12])}
+	return &asset{
+		contentType: contentType, plain: data, tag: hex.EncodeToString(hash[:12]),
+		zipped: sync.OnceValue(func() []byte { return zip(data) }),
+	}
+}
+
+// zip compresses data (RFC 1952); nil where that isn't smaller.
+func zip(data []byte) []byte {
 	var buffer bytes.Buffer
-	zip, err := gzip.NewWriterLevel(&buffer, gzip.BestCompression)
-	if err != nil {
-		return nil, err
+	w := gzip.NewWriter(&buffer)
+	_, err := w.Write(data)
+	if err = errors.Join(err, w.Close()); err != nil || buffer.Len() >= len(data) {
+		return nil // a buffer takes all: there is no such error
 	}
-	if _, err := zip.Write(data); err != nil {
-		return nil, err
-	}
-	if err := zip.Close(); err != nil {
-		return nil, err
-	}
-	if buffer.Len() < len(data) {
-		file.zipped = buffer.Bytes()
-	}
-	return file, nil
+	return buffer.Bytes()
 }
 
 // serve sends the file, zipped for those who take it. Browsers keep it but ask each time whether it is still the same
@@ -125,12 +124,12 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", a.contentType)
 	h.Set("Cache-Control", "no-cache")
 	body, tag := a.plain, a.tag
-	if a.zipped != nil {
+	if zipped := a.zipped(); zipped != nil {
 		h.Add("Vary", "Accept-Encoding")
 		if acceptsGzip(r.Header.Values("Accept-Encoding")) {
 			h.Set("Content-Encoding", "gzip")
-			h.Set("Content-Length", strconv.Itoa(len(a.zipped))) // ServeContent leaves it out beside a Content-Encoding
-			body, tag = a.zipped, a.tag+"-gzip"                  // a strong tag names the bytes that are sent (RFC 9110, section 8.8.3.3)
+			h.Set("Content-Length", strconv.Itoa(len(zipped))) // ServeContent leaves it out beside a Content-Encoding
+			body, tag = zipped, a.tag+"-gzip"                  // a strong tag names the bytes that are sent (RFC 9110, section 8.8.3.3)
 		}
 	}
 	h.Set("ETag", `"`+tag+`"`)
