@@ -176,6 +176,10 @@ bench-media: tools test-tools ## measure the whole, with real browsers: the READ
 soak: tools ## 200 calls in a row with three phones each: is anything left behind?
 	go test -count=1 -v -run TestSoak -timeout 60m ./cmd/doorbell -soak 200
 
+.PHONY: power-cut
+power-cut: tools vm-tools ## kill a virtual machine 50 times while the doorbell writes its state, in about 15 minutes
+	$(VM_TEST) -tags=$(TAGS),vm -v -timeout 60m -run TestPowerCut ./cmd/doorbell -powerkills 50
+
 .PHONY: screenshots
 screenshots: tools test-tools ## make the README's pictures from the real page
 	go test -tags=$(TAGS),browser -count=1 -run TestScreenshots ./cmd/doorbell -screenshots
