@@ -21,6 +21,8 @@ type MixerOptions struct {
 	// Changed is told each new state, in order. It must not block, nor ask the Mixer. nil:
 	// nobody cares.
 	Changed func(SoundState)
+	// Arrivals tells when to try a lost loudspeaker at once. nil: it is tried now and then.
+	Arrivals *Arrivals
 	// Logger. Default: nobody hears.
 	Logger *slog.Logger
 }
@@ -119,7 +121,7 @@ func (m *Mixer) State() MixerStatus {
 }
 
 // Run plays what talkers say until ctx ends, and returns ctx's error. A loudspeaker that
-// can't be opened or stops working is tried again, after 0.5 s at first and 1 s at most,
+// can't be opened or stops working is tried again, when a device came, and after 0.5 s at first and 1 s at most,
 // for as long as anybody has joined. At the same time as another Run it fails with
 // ErrSoundInUse.
 func (m *Mixer) Run(ctx context.Context) error {
@@ -129,11 +131,11 @@ func (m *Mixer) Run(ctx context.Context) error {
 	defer m.running.Store(false)
 	pause := mixerRetry
 	for {
-		if err := m.await(ctx, func(busy bool) bool { return busy && m.options.Open != nil }); err != nil {
+		if err := m.await(ctx); err != nil {
 			m.note(SoundIdle, nil)
 			return err
 		}
-		begin := time.Now()
+		begin, arrival := time.Now(), m.options.Arrivals.Next()
 		err := m.play(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -144,37 +146,44 @@ func (m *Mixer) Run(ctx context.Context) error {
 			m.note(SoundIdle, nil)
 			continue
 		case time.Since(begin) > mixerSteady:
-			pause = mixerRetry
+			pause, arrival = mixerRetry, m.options.Arrivals.Next() // what came while it worked is not this one
 		}
 		m.lost(ctx, err, pause)
-		m.rest(ctx, pause)
+		m.rest(ctx, pause, arrival)
 		pause = min(2*pause, mixerRetryMax)
 	}
 }
 
-// await returns when there is something to play, or nothing, as wanted, or ctx's error.
-func (m *Mixer) await(ctx context.Context, wanted func(busy bool) bool) error {
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if wanted(m.State().Talkers > 0 || m.player.busy(time.Now())) {
-			return nil
-		}
+// await returns when there is something to play and something to play it on, or ctx's error.
+func (m *Mixer) await(ctx context.Context) error {
+	for ctx.Err() == nil && (m.options.Open == nil || !m.busy()) {
 		select {
 		case <-m.changed:
 		case <-ctx.Done():
 		}
 	}
+	return ctx.Err()
 }
 
-// rest waits before another try, or until nobody needs it.
-func (m *Mixer) rest(ctx context.Context, pause time.Duration) {
-	resting, cancel := context.WithTimeout(ctx, pause)
-	defer cancel()
-	if err := m.await(resting, func(busy bool) bool { return !busy }); err == nil {
-		m.note(SoundIdle, nil)
+// busy tells whether anybody has joined, or something is to be played.
+func (m *Mixer) busy() bool { return m.State().Talkers > 0 || m.player.busy(time.Now()) }
+
+// rest waits before another try, until a device came, or until nobody needs it.
+func (m *Mixer) rest(ctx context.Context, pause time.Duration, arrival <-chan struct{}) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for m.busy() {
+		select {
+		case <-m.changed:
+		case <-arrival:
+			return
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
+		}
 	}
+	m.note(SoundIdle, nil)
 }
 
 // play opens the loudspeaker and plays until all have left (nil), or it fails, or ctx ends.

@@ -29,6 +29,9 @@ type Options struct {
 	SoundPacket time.Duration
 	// Join adds a phone's voice to the loudspeaker; nil: the door has none.
 	Join JoinVoice
+	// Arrival returns what is closed when a device has come to the machine, so that one that is lost is tried at once;
+	// nil: it is tried now and then.
+	Arrival func() <-chan struct{}
 	// KeepVideo keeps the camera open while nobody looks, for the fastest first
 	// picture.
 	KeepVideo bool
@@ -82,6 +85,9 @@ func New(options Options) *Door {
 	if options.RingTimeout == 0 {
 		options.RingTimeout = 30 * time.Second
 	}
+	if options.Arrival == nil {
+		options.Arrival = func() <-chan struct{} { return nil }
+	}
 	if options.Logger == nil {
 		options.Logger = slog.Default()
 	}
@@ -115,7 +121,7 @@ func (d *Door) setUpFeeds() {
 	if d.options.Audio != nil {
 		s := &sound{source: d.options.Audio, fanout: d.audio, epoch: time.Now()}
 		d.devices[microphone] = DeviceIdle
-		d.feeds = append(d.feeds, newFeed(microphone, d.log, d.deviceNotifier(microphone), func() {}, s.stream))
+		d.feeds = append(d.feeds, newFeed(microphone, d.log, d.deviceNotifier(microphone), d.options.Arrival, func() {}, s.stream))
 	}
 }
 

@@ -14,7 +14,7 @@ const (
 	keyInterval = 300 * time.Millisecond
 
 	// A device that failed is tried again after retryFirst, then twice as long
-	// each time up to retryMost.
+	// each time up to retryMost, and when one has come to the machine.
 	retryFirst = 250 * time.Millisecond
 	retryMost  = time.Second
 
@@ -33,15 +33,17 @@ type feed struct {
 	open   func(ctx context.Context, delivered func()) error // until the device fails
 	notify func(DeviceState)                                 // never blocks
 	ended  func()                                            // after each run of open
-	log    *slog.Logger
-	demand chan bool // newest wish, capacity 1
+	// arrival is closed when a device has come to the machine, which may be this one.
+	arrival func() <-chan struct{}
+	log     *slog.Logger
+	demand  chan bool // newest wish, capacity 1
 
 	// Owned by who calls want.
 	wanted bool
 }
 
-func newFeed(name string, log *slog.Logger, notify func(DeviceState), ended func(), open func(context.Context, func()) error) *feed {
-	return &feed{name: name, open: open, notify: notify, ended: ended, log: log.With("device", name), demand: make(chan bool, 1)}
+func newFeed(name string, log *slog.Logger, notify func(DeviceState), arrival func() <-chan struct{}, ended func(), open func(context.Context, func()) error) *feed {
+	return &feed{name: name, open: open, notify: notify, arrival: arrival, ended: ended, log: log.With("device", name), demand: make(chan bool, 1)}
 }
 
 // want says whether the device is needed; it never blocks. Only one goroutine
@@ -102,10 +104,10 @@ func (f *feed) retry(ctx context.Context) {
 	wait := retryFirst
 	said := "" // in the log, of why
 	for ctx.Err() == nil {
-		pulse := newPulse(f.notify)
+		pulse, arrival := newPulse(f.notify), f.arrival()
 		err := f.open(ctx, pulse.beat)
 		if pulse.stop() {
-			wait, said = retryFirst, ""
+			wait, said, arrival = retryFirst, "", f.arrival() // what came while it worked is not this one
 		}
 		f.ended()
 		if ctx.Err() != nil {
@@ -123,9 +125,11 @@ func (f *feed) retry(ctx context.Context) {
 		f.notify(DeviceLost)
 		select {
 		case <-ctx.Done():
+		case <-arrival:
+			wait = retryFirst
 		case <-time.After(wait):
+			wait = min(2*wait, retryMost)
 		}
-		wait = min(2*wait, retryMost)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,7 +45,7 @@ func TestFeedRetries(t *testing.T) {
 		var states []DeviceState
 		var log bytes.Buffer
 		f := newFeed("camera", slog.New(slog.NewTextHandler(&log, nil)),
-			func(s DeviceState) { states = append(states, s) }, func() {},
+			func(s DeviceState) { states = append(states, s) }, never, func() {},
 			func(context.Context, func()) error {
 				opened = append(opened, time.Since(start))
 				return errors.New("no such device")
@@ -72,11 +73,61 @@ func TestFeedRetries(t *testing.T) {
 	})
 }
 
+// never is for devices that nobody plugs in.
+func never() <-chan struct{} { return nil }
+
+// TestFeedTriesWhatArrives watches a device that is back at some time: it is tried then, and not only when its time has come.
+// What came while it worked doesn't count.
+func TestFeedTriesWhatArrives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var there atomic.Bool
+		var arrival atomic.Value // chan struct{}
+		arrival.Store(make(chan struct{}))
+		arrive := func() { close(arrival.Swap(make(chan struct{})).(chan struct{})) }
+		next := func() <-chan struct{} { return arrival.Load().(chan struct{}) }
+		var opened []time.Duration
+		unplugged := make(chan struct{})
+		f := newFeed("camera", slog.New(slog.DiscardHandler), func(DeviceState) {}, next, func() {},
+			func(ctx context.Context, delivered func()) error {
+				opened = append(opened, time.Since(start))
+				if !there.Load() {
+					return errors.New("no such device")
+				}
+				delivered()
+				<-unplugged
+				return errors.New("unplugged")
+			})
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { f.run(ctx) })
+		f.want(true)
+		time.Sleep(2 * time.Second)
+		there.Store(true)
+		arrive() // at 2 s
+		time.Sleep(3 * time.Second)
+		arrive() // something else
+		time.Sleep(time.Second)
+		there.Store(false)
+		close(unplugged) // at 6 s
+		time.Sleep(400 * time.Millisecond)
+		arrive() // something else again
+		time.Sleep(300 * time.Millisecond)
+		cancel()
+		all.Wait()
+		ms := time.Millisecond
+		want := []time.Duration{0, 250 * ms, 750 * ms, 1750 * ms, 2000 * ms, 6250 * ms, 6400 * ms, 6650 * ms}
+		if !slices.Equal(opened, want) {
+			t.Errorf("opened at %v, want %v", opened, want)
+		}
+	})
+}
+
 // TestFeedStops closes a device in the middle of a stream.
 func TestFeedStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		running, opened := false, 0
-		f := newFeed("camera", slog.New(slog.DiscardHandler), func(DeviceState) {}, func() { running = false },
+		f := newFeed("camera", slog.New(slog.DiscardHandler), func(DeviceState) {}, never, func() { running = false },
 			func(ctx context.Context, delivered func()) error {
 				running = true
 				opened++
@@ -114,7 +165,7 @@ func TestFeedStops(t *testing.T) {
 func TestFeedTellsAStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var states []DeviceState
-		f := newFeed("camera", slog.New(slog.DiscardHandler), func(s DeviceState) { states = append(states, s) }, func() {},
+		f := newFeed("camera", slog.New(slog.DiscardHandler), func(s DeviceState) { states = append(states, s) }, never, func() {},
 			func(ctx context.Context, delivered func()) error {
 				for range 3 {
 					delivered()

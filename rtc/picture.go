@@ -30,12 +30,12 @@ func (d *Door) setUpPictures() {
 	if h264.source != nil {
 		d.devices[camera] = DeviceIdle
 		h264.keys = newKeyRequests(h264.source.RequestKeyFrame)
-		h264.feed = newFeed(camera, d.log, d.deviceNotifier(camera), func() { h264.fanout.stopped(); vp8.fanout.stopped() }, h264.stream)
+		h264.feed = newFeed(camera, d.log, d.deviceNotifier(camera), d.options.Arrival, func() { h264.fanout.stopped(); vp8.fanout.stopped() }, h264.stream)
 		d.feeds = append(d.feeds, h264.feed)
 	}
 	if vp8.source != nil {
 		vp8.keys = newKeyRequests(vp8.source.RequestKeyFrame)
-		vp8.feed = newFeed("VP8", d.log, func(DeviceState) {}, func() { vp8.fanout.stopped() }, d.streamVP8)
+		vp8.feed = newFeed("VP8", d.log, func(DeviceState) {}, d.options.Arrival, func() { vp8.fanout.stopped() }, d.streamVP8)
 		d.feeds = append(d.feeds, vp8.feed)
 	}
 	h264.fanout, vp8.fanout = newH264Fanout(h264.keys.want), newVP8Fanout(vp8.keys.want)

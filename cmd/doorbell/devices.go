@@ -30,11 +30,11 @@ const (
 	nameRpicam = "rpicam"
 )
 
-// buttonRetry is how long to wait before a button that failed is tried again.
-const buttonRetry = 500 * time.Millisecond
+// lineRetry is how long to wait before a button or light that failed is tried again, where no device comes meanwhile.
+const lineRetry = 500 * time.Millisecond
 
-// buttonSteady is how long a button has to work for its next failure to be news.
-const buttonSteady = 5 * time.Second
+// lineSteady is how long a button or light has to work for its next failure to be news.
+const lineSteady = 5 * time.Second
 
 type button interface {
 	Run(ctx context.Context, pressed func(at time.Time)) error
@@ -58,7 +58,9 @@ type devices struct {
 	speaker *sim.Speaker  // nil: not simulated
 	ringing chan bool     // newest wish for the light, capacity 1
 	chimes  chimes
-	echo    *device.EchoReference // nil: no echo is cancelled
+	// arrivals tells when to try a lost device again.
+	arrivals device.Arrivals
+	echo     *device.EchoReference // nil: no echo is cancelled
 
 	// Fixed before run.
 	pressed      func(at time.Time)
@@ -93,7 +95,7 @@ func newDevices(config configs.Config, log *slog.Logger) (*devices, error) {
 		})
 	}
 	if config.Speaker.Source != nameNone {
-		d.mixer = device.NewMixer(device.MixerOptions{Open: d.openSpeaker, Block: m.Packet, Logger: log, Changed: d.speakerChanged})
+		d.mixer = device.NewMixer(device.MixerOptions{Open: d.openSpeaker, Block: m.Packet, Arrivals: &d.arrivals, Logger: log, Changed: d.speakerChanged})
 	}
 	var err error
 	if d.chimes, err = loadChimes(config.Chime); err != nil {
@@ -225,6 +227,7 @@ func (d *devices) showRinging(on bool) {
 // tried again; the rest goes on without it.
 func (d *devices) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.arrivals.Run(ctx, d.log) })
 	if d.mixer != nil {
 		group.Go(func() error { return d.mixer.Run(ctx) })
 	}
@@ -245,10 +248,8 @@ func (d *devices) runButton(ctx context.Context) error {
 	if d.config.Button.Source == nameNone {
 		return nil
 	}
-	said := ""
-	for ctx.Err() == nil {
+	return d.runLine(ctx, func() error {
 		b, err := d.openButton()
-		begin := time.Now()
 		if err == nil {
 			d.buttonState(rtc.DeviceOK)
 			err = b.Run(ctx, d.pressed)
@@ -256,30 +257,37 @@ func (d *devices) runButton(ctx context.Context) error {
 		if ctx.Err() == nil {
 			d.buttonState(rtc.DeviceLost)
 		}
-		if time.Since(begin) > buttonSteady {
-			said = ""
+		return err
+	}, func(err error) {
+		d.log.Error("the button does not work; it is tried again", "button", d.config.Button.Source, "error", err)
+	})
+}
+
+// runLine runs what has a line, until ctx ends: when it has failed it is tried again, at once when a device came. The
+// log hears of a failure once, not at each try.
+func (d *devices) runLine(ctx context.Context, run func() error, tell func(error)) error {
+	said := ""
+	for ctx.Err() == nil {
+		begin, arrival := time.Now(), d.arrivals.Next()
+		err := run()
+		if time.Since(begin) > lineSteady {
+			said, arrival = "", d.arrivals.Next() // what came while it worked is not this one
 		}
 		if ctx.Err() == nil && err != nil && err.Error() != said {
-			said = err.Error() // once, not at each try
-			d.log.Error("the button does not work; it is tried again", "button", d.config.Button.Source, "error", err)
+			said = err.Error()
+			tell(err)
 		}
-		wait(ctx, buttonRetry)
+		select {
+		case <-ctx.Done():
+		case <-arrival:
+		case <-time.After(lineRetry):
+		}
 	}
 	return ctx.Err()
 }
 
-func wait(ctx context.Context, pause time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(pause):
-	}
-}
-
 func (d *devices) openLight() (light, error) {
-	switch d.config.Light.Source {
-	case nameNone:
-		return nil, nil
-	case nameSim:
+	if d.config.Light.Source == nameSim {
 		return sim.NewLight(), nil
 	}
 	return device.OpenLight(d.config.Light.Source, device.LightOptions{})
@@ -287,24 +295,29 @@ func (d *devices) openLight() (light, error) {
 
 // runLight shows that it rings. A light that does not work is no reason not to ring.
 func (d *devices) runLight(ctx context.Context) error {
-	l, err := d.openLight()
-	if err != nil {
-		d.log.Error("the light does not work", "light", d.config.Light.Source, "error", err)
+	if d.config.Light.Source == nameNone {
+		return nil
 	}
-	for {
-		select {
-		case <-ctx.Done():
-			if l != nil {
-				return l.Close()
-			}
-			return nil
-		case on := <-d.ringing:
-			if l == nil {
-				continue
-			}
-			if err := l.Set(on); err != nil {
-				d.log.Error("switching the light", "light", d.config.Light.Source, "error", err)
+	on := false
+	return d.runLine(ctx, func() error {
+		l, err := d.openLight()
+		if err != nil {
+			return err
+		}
+		err = l.Set(on)
+		for err == nil && ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+			case on = <-d.ringing:
+				err = l.Set(on)
 			}
 		}
-	}
+		if err != nil {
+			_ = l.Close() // fails for the same reason
+			return err
+		}
+		return l.Close()
+	}, func(err error) {
+		d.log.Error("the light does not work; it is tried again", "light", d.config.Light.Source, "error", err)
+	})
 }

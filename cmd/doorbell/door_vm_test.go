@@ -82,9 +82,11 @@ func (m *machine) ring(anna *phone) {
 	anna.state("home")
 	m.must(m.Press(m.within(time.Minute)))
 	anna.state("ringing")
+	m.lit(true)
 	m.must(m.Release(m.within(time.Minute)))
 	anna.tap("acceptBtn")
 	anna.state("incall")
+	m.lit(false)
 	m.shell("sleep 0.5") // so that the release counts as one
 }
 

@@ -21,6 +21,7 @@ const (
 	vmProgram = "/usr/bin/doorbell"
 	vmConfig  = "/etc/doorbell/doorbell.yaml"
 	vmPort    = 8080
+	lightLine = 27
 )
 
 // vmTrial is trial for a guest, where whoever comes through a forwarded port comes from QEMU's own network.
@@ -120,10 +121,11 @@ camera: {source: %s, %s}
 microphone: %s
 speaker: %[4]s
 button: {source: %[5]s, pull: none}
-ice: {port: %[6]d, loopback: true}
+light: GPIO%[6]d
+ice: {port: %[7]d, loopback: true}
 control: /run/doorbell/control.sock
 log: {level: debug}
-`, vmPort, camera, m.picture, card, guest.ButtonName, m.media)))
+`, vmPort, camera, m.picture, card, guest.ButtonName, lightLine, m.media)))
 }
 
 func (m *machine) launch() {
@@ -163,6 +165,19 @@ func localPage(address string) string {
 // rings counts the presses that the door took.
 func (m *machine) rings() int {
 	return strings.Count(m.door.Output(), "the button was pressed")
+}
+
+// lit waits until the light is on, or off.
+func (m *machine) lit(on bool) {
+	m.t.Helper()
+	err := poll(10*time.Second, func() bool {
+		high, err := m.Level(m.within(10*time.Second), lightLine)
+		m.must(err)
+		return high == on
+	})
+	if err != nil {
+		m.t.Errorf("the light is on: %t, want %t", !on, on)
+	}
 }
 
 // usage is what the program has at the moment.

@@ -145,6 +145,7 @@ func (p *program) doorOptions() rtc.Options {
 		},
 		KeepVideo:   p.config.Camera.KeepOpen,
 		SoundPacket: p.config.Microphone.Packet,
+		Arrival:     p.devices.arrivals.Next,
 		Light:       p.devices.showRinging,
 		Chime:       p.devices.chime,
 		Visit: func(e rtc.Ended) {
