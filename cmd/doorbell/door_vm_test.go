@@ -31,9 +31,8 @@ func TestVM(t *testing.T) {
 	anna := openPhone(t, browser, m.page(), "anna")
 	anna.login()
 	m.sub("button", func(*testing.T) { m.button(anna) })
-	m.sub("picture and sound", func(*testing.T) {
-		m.pictureAndSound(anna, func() { m.sub("sound card", func(*testing.T) { m.soundCard(anna) }) })
-	})
+	m.sub("picture and sound", func(*testing.T) { m.pictureAndSound(anna) })
+	m.sub("sound card", func(*testing.T) { m.soundCard(anna) })
 	m.sub("image controls", func(*testing.T) { m.impossibleControls() })
 	m.sub("vivid", func(*testing.T) { m.vivid(anna) })
 	m.sub("USB camera", func(*testing.T) { m.usbCamera(anna) })
@@ -90,9 +89,8 @@ func (m *machine) ring(anna *phone) {
 	m.shell("sleep 0.5") // so that the release counts as one
 }
 
-// pictureAndSound is a call, with vivid's bars, and tones both ways through the loop; then comes what else
-// is to happen in it.
-func (m *machine) pictureAndSound(anna *phone, further func()) {
+// pictureAndSound is a call, with vivid's bars, and tones both ways through the loop.
+func (m *machine) pictureAndSound(anna *phone) {
 	m.ring(anna)
 	m.sub("vivid's picture", func(t *testing.T) { anna.seesBars(guest.Bars(), 0.9) })
 	m.sub("the visitor is heard", func(t *testing.T) {
@@ -102,7 +100,6 @@ func (m *machine) pictureAndSound(anna *phone, further func()) {
 		m.must(visitor.Kill(m.within(10 * time.Second)))
 	})
 	m.sub("the phone is heard", func(t *testing.T) { m.hearsPhone() })
-	further()
 	anna.tap("hangUpBtn")
 	anna.state("home")
 }

@@ -22,31 +22,37 @@ const (
 	returnTime, maxRows = 2 * time.Second, 3
 )
 
-// soundCard takes the sound card away in a call.
+// soundCard takes the sound card away in a call without a picture, which is what the emulated processor has most work with.
 func (m *machine) soundCard(anna *phone) {
+	m.restart(anna, "none", true)
 	m.takenAway(anna, "microphone", takings,
 		func() { m.must(m.UnplugSound(m.within(time.Minute))) },
 		func() { m.must(m.PlugSound(m.within(time.Minute))) },
 		func() { anna.device("speaker", "ok") })
 	visitor := m.speak()
+	anna.listens()
 	anna.hearsPitch(visitorPitch)
 	m.must(visitor.Kill(m.within(10 * time.Second)))
 	m.hearsPhone()
+	anna.tap("hangUpBtn")
+	anna.state("home")
 }
 
-// restart starts the program anew with that camera and without sound, which is most of the work here: so it
-// can be seen to rest. It returns in a call that shows the picture.
-func (m *machine) restart(anna *phone, camera string) {
+// restart starts the program anew with that camera, and without sound, or without a camera: so it can be seen to rest. It
+// returns in a call, which shows the camera's picture.
+func (m *machine) restart(anna *phone, camera string, sound bool) {
 	m.stop()
-	m.run(camera, false)
+	m.run(camera, sound)
 	anna.online()
 	m.ring(anna)
-	anna.seesMotion()
+	if camera != "none" {
+		anna.seesMotion()
+	}
 }
 
 // vivid is taken away in a call: the device from its driver, and by its own control; then the button's chip.
 func (m *machine) vivid(anna *phone) {
-	m.restart(anna, guest.VideoDevice)
+	m.restart(anna, guest.VideoDevice, false)
 	m.sub("camera", func(t *testing.T) {
 		m.takenAway(anna, "camera", takings,
 			func() { m.must(m.UnplugCamera(m.within(time.Minute))) },
@@ -85,7 +91,7 @@ func (m *machine) usbCamera(anna *phone) {
 	camera := webcam.Camera{Streams: []webcam.Stream{bars}}
 	usb, err := m.PlugUSBCamera(m.within(time.Minute), camera)
 	m.must(err)
-	m.restart(anna, usb.Device)
+	m.restart(anna, usb.Device, false)
 	anna.seesBars(guest.Bars(), 0.5)
 	usb = m.pulledOut(anna, usb, camera, jpegTakings)
 	anna.tap("hangUpBtn")
