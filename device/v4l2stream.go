@@ -18,6 +18,11 @@ const (
 	oldestStamp  = 5 * time.Second // older time stamps than that are not believed
 	mostEIO      = 10              // in a row; the kernel calls single ones temporary
 	vanishTime   = 50 * time.Millisecond
+	// unbindTime is how long after it was pulled out a camera is closed. The kernel takes its USB interfaces from the
+	// driver one by one. uvcvideo lets go of all of them when the last descriptor is closed (uvc_delete in
+	// drivers/media/usb/uvc/uvc_driver.c, Linux 7.3): between two of them, the thread that closes dies in the kernel
+	// (usb_unbind_interface), which has no driver there any more.
+	unbindTime = 100 * time.Millisecond
 )
 
 // v4l2Stream is a device that is streaming into mapped buffers.
@@ -156,6 +161,9 @@ func (s *v4l2Stream) release() error {
 	s.buffers = nil
 	if request := (v4l2RequestBuffers{Type: v4l2BufTypeVideoCapture, Memory: v4l2MemoryMMAP}); s.asked {
 		_ = s.ioctl(vidiocReqBufs, unsafe.Pointer(&request)) // closing frees them as well
+	}
+	if errors.Is(s.failed, ErrUnplugged) {
+		time.Sleep(unbindTime)
 	}
 	if err := s.k.Close(s.fd); err != nil {
 		errs = append(errs, fmt.Errorf("camera %s: closing: %w", s.path, err))

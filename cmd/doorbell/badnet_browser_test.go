@@ -43,13 +43,14 @@ func TestBrowserBadNetwork(t *testing.T) {
 	anna.until("document.getElementById('stage').dataset.mic === 'on'")
 	eval[bool](anna, "probe.sees() && probe.hears()")
 
+	clean := anna.perceives(3 * time.Second).rate() // of a machine that has other tests to run
 	network.Loss.Store(50)
 	got := anna.perceives(6 * time.Second)
 	anna.beeps(door)
 	network.Loss.Store(0)
-	t.Logf("5 %% lost: %.1f pictures a second, longest gap %.0f ms, melody found in %.0f %%", got.rate(), got.longest(), 100*got.understood())
-	if got.longest() > 2000 || got.rate() < 7 {
-		t.Errorf("with 5 %% lost there are %.1f pictures a second, the longest gap is %.0f ms", got.rate(), got.longest())
+	t.Logf("5 %% lost: %.1f pictures a second of %.1f, longest gap %.0f ms, melody found in %.0f %%", got.rate(), clean, got.longest(), 100*got.understood())
+	if clean == 0 || got.longest() > 2000 || got.rate() < clean/2 {
+		t.Errorf("with 5 %% lost there are %.1f of %.1f pictures a second, the longest gap is %.0f ms", got.rate(), clean, got.longest())
 	}
 	if got.understood() < 0.7 {
 		t.Errorf("with 5 %% lost the melody is found in %.0f %% of the time", 100*got.understood())

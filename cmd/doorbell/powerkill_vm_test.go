@@ -48,8 +48,8 @@ func killedWhileItWrites(t *testing.T, disk string, chance *rand.Rand) {
 	}
 }
 
-// powerKill boots with the disk, waits until the program serves and writes, and kills the machine that long after. It
-// returns what the guest was sure of by then.
+// powerKill boots with the disk, waits until the program serves, and in the first round until it has written, and kills
+// the machine that long after. It returns what the guest was sure of by then.
 func powerKill(t *testing.T, disk string, round int, after time.Duration) (told string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -77,7 +77,11 @@ func powerKill(t *testing.T, disk string, round int, after time.Duration) (told 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := life.WaitOutput(ctx, "serves"); err != nil {
+	until := "serves"
+	if round == 0 {
+		until = "in: phone 0.1"
+	}
+	if err := life.WaitOutput(ctx, until); err != nil {
 		t.Fatalf("after %d power cuts: %v\n%s", round, err, life.Output())
 	}
 	select {
@@ -85,11 +89,10 @@ func powerKill(t *testing.T, disk string, round int, after time.Duration) (told 
 	case <-life.Done():
 		t.Fatalf("the program has ended:\n%s", life.Output())
 	}
-	told = life.Output()
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return told
+	return life.Output()
 }
 
 // sameVisits sees that a book goes on where it stood, but for the oldest, which make room. It returns the new one.
