@@ -9,7 +9,7 @@ import (
 )
 
 // soakCalls is how many calls the long run has.
-var soakCalls = flag.Int("soak", 25, "how many calls the long run has (make soak)")
+var soakCalls = flag.Int("soak", 10, "how many calls the long run has (make soak)")
 
 // soakWarm is how many calls a door is given until its memory counts.
 const soakWarm = 20
@@ -31,7 +31,7 @@ func TestSoak(t *testing.T) {
 	for i := range *soakCalls {
 		soakCall(t, door, url)
 		memory = append(memory, door.memory())
-		if (i+1)%25 == 0 {
+		if (i+1)%10 == 0 {
 			t.Logf("after %3d calls, %3.0f s: %d goroutines, %d descriptors, %.1f MB",
 				i+1, time.Since(begun).Seconds(), door.goroutines(), door.files(), door.memory())
 		}

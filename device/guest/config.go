@@ -78,7 +78,6 @@ type GPIO struct {
 type Disk struct {
 	Path     string // of a raw image
 	ReadOnly bool
-	Serial   string // in /sys/block/vdX/serial, at most 20 bytes
 
 	// Log is a file for all that the guest writes to the disk, "" for none; see ReadWriteLog. The guest is told that the disk
 	// holds back what it is not told to flush.

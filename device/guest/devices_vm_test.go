@@ -5,9 +5,6 @@ package guest
 import (
 	"encoding/binary"
 	"math"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -185,38 +182,5 @@ func TestWatchdog(t *testing.T) {
 	t.Logf("feeder stopped, machine reset and up again %v later", time.Since(began))
 	if !must(g.Level(ctx, 17))(t) {
 		t.Error("the button is not there after the reset")
-	}
-}
-
-func TestPowerCut(t *testing.T) {
-	mkfs, err := exec.LookPath("mke2fs")
-	if err != nil {
-		t.Skip("no mke2fs: apt install e2fsprogs")
-	}
-	disk := filepath.Join(t.TempDir(), "disk")
-	if err := os.WriteFile(disk, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(disk, 32<<20); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.CommandContext(t.Context(), mkfs, "-q", "-t", "ext4", disk).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	c := Config{Disks: []Disk{{Path: disk, Serial: "state"}}}
-	mount := "modprobe ext4; mount /dev/vda /mnt;"
-	g := New(t, Options{}, c)
-	if _, err := g.Shell(bounded(t), mount+"echo kept >/mnt/kept; sync; echo lost >/mnt/lost"); err != nil {
-		t.Fatal(err)
-	}
-	if err := g.Close(); err != nil {
-		t.Fatal(err)
-	}
-	g = New(t, Options{}, c)
-	if out := must(g.Shell(bounded(t), mount+"cat /mnt/kept"))(t); out != "kept\n" {
-		t.Errorf("after the power cut the file says %q", out)
-	}
-	if out := must(g.Shell(bounded(t), "cat /sys/block/vda/serial"))(t); strings.TrimSpace(out) != "state" {
-		t.Errorf("serial %q", out)
 	}
 }

@@ -35,7 +35,7 @@ func arguments(image *Image, m machine, c Config, agentSocket, qmpSocket string)
 		if d.ReadOnly {
 			drive += ",readonly=on"
 		}
-		a = append(a, "-drive", drive, "-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d,serial=%s", i, comma(d.Serial)))
+		a = append(a, "-drive", drive, "-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", i))
 	}
 	if image.Debian != "" { // changes go into a file that QEMU makes and drops
 		a = append(a, "-drive", "if=none,id=debian,format=raw,snapshot=on,file="+comma(image.Debian),

@@ -19,13 +19,13 @@ func TestArguments(t *testing.T) {
 	}
 	c := Config{
 		Forward: []Forward{{Guest: 8080}, {Network: "udp", Guest: 8555, Host: 9555}}, Watchdog: true,
-		Disks: []Disk{{Path: "/a,b", ReadOnly: true, Serial: "s"}}, Clock: time.Date(1970, 1, 2, 3, 4, 5, 0, time.UTC), Kernel: []string{"extra"},
+		Disks: []Disk{{Path: "/a,b", ReadOnly: true}}, Clock: time.Date(1970, 1, 2, 3, 4, 5, 0, time.UTC), Kernel: []string{"extra"},
 	}.withDefaults()
 	line := strings.Join(arguments(&Image{Kernel: "/k", Initrd: "/i"}, m, c, "/agent", "/qmp"), " ")
 	for _, want := range []string{
 		"-accel tcg,thread=multi", "-m 512", "console=ttyS0", "extra", "restrict=on", "-no-reboot",
 		"hostfwd=tcp:127.0.0.1:0-:8080", "hostfwd=udp:127.0.0.1:9555-:8555",
-		"file=/a,,b,readonly=on", "drive=disk0,serial=s", "-rtc base=1970-01-02T03:04:05", "-device i6300esb -action watchdog=reset",
+		"file=/a,,b,readonly=on", "drive=disk0", "-rtc base=1970-01-02T03:04:05", "-device i6300esb -action watchdog=reset",
 	} {
 		if !strings.Contains(line, want) {
 			t.Errorf("no %q in %s", want, line)
