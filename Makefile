@@ -165,7 +165,7 @@ check: tools types ## look at format, types, vet, staticcheck, the module, the t
 
 .PHONY: types
 types: web-tools # check the page's types
-	cd web && npx --no-install tsc -p .
+	cd web && node_modules/.bin/tsc -p .
 
 .PHONY: bench
 bench: tools ## measure the parts, each by itself
@@ -211,8 +211,8 @@ go-tools:
 
 .PHONY: web-tools
 web-tools:
-	@.ci/need node=nodejs npm=npm
-	@cmp -s web/package-lock.json web/node_modules/.lock || { cd web && npm ci --no-audit --no-fund --silent && cp package-lock.json node_modules/.lock; }
+	@.ci/need node=nodejs
+	@cmp -s web/package-lock.json web/node_modules/.lock || { cd web && ../.ci/npm ci --no-audit --no-fund --silent && cp package-lock.json node_modules/.lock; }
 
 .PHONY: vm-tools
 vm-tools:
