@@ -109,6 +109,7 @@ test-host: security
 	nice $(GO_TEST) -race ./...
 	+nice env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-browser test-idle
 	+nice $(MAKE) --no-print-directory guest-test
+	+nice $(MAKE) --no-print-directory vm-arm-test
 
 .PHONY: test-browser
 test-browser:
@@ -135,16 +136,20 @@ arm-test: $(if $(BUILT),,arm64 armv7) ## run the ARM releases, emulated: version
 VM_TEST := $(if $(CI),DOORBELL_VM=must,) $(GO_TEST) -p 1 -timeout 20m
 
 .PHONY: vm-test
-vm-test: guest-test door-test ## run the tests in virtual machines with the kernel's own camera, sound card and button
+vm-test: guest-test door-test vm-arm-test ## run the tests in virtual machines with the kernel's own camera, sound card and button
 
 .PHONY: guest-test
 guest-test: $(if $(BUILT),,tools vm-tools) # the machines themselves
 	$(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
 
 .PHONY: door-test
-door-test: $(if $(BUILT),,tools test-tools vm-tools arm64) # the doorbell in them
+door-test: $(if $(BUILT),,tools test-tools vm-tools) # the doorbell in them
 	$(VM_TEST) -tags=$(TAGS),vm -run TestMachine ./device
-	$(VM_TEST) -tags=$(TAGS),vm,browser -run 'TestVM|TestPowerCut|TestARM' ./cmd/doorbell
+	$(VM_TEST) -tags=$(TAGS),vm,browser -run 'TestVM|TestPowerCut' ./cmd/doorbell
+
+.PHONY: vm-arm-test
+vm-arm-test: $(if $(BUILT),,tools test-tools vm-tools arm64) # and the arm64 release
+	$(VM_TEST) -tags=$(TAGS),vm,browser -run TestARM ./cmd/doorbell
 
 .PHONY: package-test
 package-test: $(if $(BUILT),,tools test-tools vm-tools package-tools deb) ## install, ring, upgrade in a call, hang, remove and purge in a Debian with systemd (a virtual machine)
