@@ -188,7 +188,7 @@ type usage struct {
 
 func (m *machine) usage() usage {
 	m.t.Helper()
-	out := m.shell(fmt.Sprintf("ls /proc/%d/fd | wc -l; cut -d' ' -f14,15 /proc/%[1]d/stat", m.door.PID()))
+	out := m.shell(fmt.Sprintf("ls /proc/%d/fd 2>/dev/null | wc -l; cut -d' ' -f14,15 /proc/%[1]d/stat", m.door.PID()))
 	var descriptors, user, system int
 	if _, err := fmt.Sscan(out, &descriptors, &user, &system); err != nil {
 		m.t.Fatalf("%v: %q", err, out)

@@ -28,7 +28,7 @@ func (m *machine) soundCard(anna *phone) {
 	m.takenAway(anna, "microphone", takings,
 		func() { m.must(m.UnplugSound(m.within(time.Minute))) },
 		func() { m.must(m.PlugSound(m.within(time.Minute))) },
-		func() { anna.device("speaker", "ok") })
+		func() { anna.device("microphone", "ok"); anna.device("speaker", "ok") })
 	visitor := m.speak()
 	anna.listens()
 	anna.hearsPitch(visitorPitch)
