@@ -102,7 +102,7 @@ func settled(a *Arrivals) {
 	for {
 		select {
 		case <-a.Next():
-		case <-time.After(5 * arrivalPause):
+		case <-time.After(25 * arrivalPause):
 			return
 		}
 	}
