@@ -28,7 +28,7 @@ LDFLAGS := -X main.version=$(VERSION)
 RELEASE_LDFLAGS := -s -w -buildid= $(LDFLAGS)
 RELEASE_EXTLDFLAGS := -static-libstdc++ -static-libgcc
 
-# It is `make check` that vets, all at once. What the linker would write for debuggers takes it a third of its time.
+# It is `make check` that vets, all at once. What the linker would write for debuggers takes it a fifth of its time.
 GO_TEST := go test -vet=off -ldflags=-w $(if $(CI),-count=1)
 
 # Packages are fetched while others are compiled: apt does one thing at a time, and up to four of these wait for it.

@@ -78,19 +78,28 @@ func (a *Arrivals) watch(ctx context.Context, dir string, more ...string) error 
 		return err
 	}
 	defer w.release()
-	var events [4096]byte
-	for {
-		for _, dir := range more { // it may have come; to watch one twice is to watch it once
+	follow := func() error { // what may have come; to watch one twice is to watch it once
+		for _, dir := range more {
 			if _, err := unix.InotifyAddWatch(fd, dir, arrivalMask); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("watch %s: %w", dir, err)
 			}
 		}
+		return nil
+	}
+	if err := follow(); err != nil {
+		return err
+	}
+	var events [4096]byte
+	for {
 		if _, err := w.wait(ctx, fd, -1); err != nil {
 			return err
 		}
 		// What it says in detail is nothing to us.
 		if _, err := unix.Read(fd, events[:]); err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("watch %s: %w", dir, err)
+		}
+		if err := follow(); err != nil { // first, so that who is told finds what is there by now
+			return err
 		}
 		a.tell()
 		if _, err := w.wait(ctx, -1, arrivalPause); err != nil {

@@ -50,15 +50,12 @@ func TestFeedRetries(t *testing.T) {
 				opened = append(opened, time.Since(start))
 				return errors.New("no such device")
 			})
-		ctx, cancel := context.WithCancel(t.Context())
-		var running sync.WaitGroup
-		running.Go(func() { f.run(ctx) })
+		stop := runFeed(t, f)
 		f.want(true)
 		time.Sleep(6 * time.Second)
 		f.want(false)
 		time.Sleep(time.Minute)
-		cancel()
-		running.Wait()
+		stop()
 		ms := time.Millisecond
 		want := []time.Duration{0, 250 * ms, 750 * ms, 1750 * ms, 2750 * ms, 3750 * ms, 4750 * ms, 5750 * ms}
 		if !slices.Equal(opened, want) {
@@ -71,6 +68,17 @@ func TestFeedRetries(t *testing.T) {
 			t.Errorf("the log says it %d times:\n%s", n, log.String())
 		}
 	})
+}
+
+// runFeed runs a feed until stop is called.
+func runFeed(t *testing.T, f *feed) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { f.run(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // never is for devices that nobody plugs in.
@@ -98,9 +106,7 @@ func TestFeedTriesWhatArrives(t *testing.T) {
 				<-unplugged
 				return errors.New("unplugged")
 			})
-		ctx, cancel := context.WithCancel(t.Context())
-		var all sync.WaitGroup
-		all.Go(func() { f.run(ctx) })
+		stop := runFeed(t, f)
 		f.want(true)
 		time.Sleep(2 * time.Second)
 		there.Store(true)
@@ -113,8 +119,7 @@ func TestFeedTriesWhatArrives(t *testing.T) {
 		time.Sleep(400 * time.Millisecond)
 		arrive() // something else again
 		time.Sleep(300 * time.Millisecond)
-		cancel()
-		all.Wait()
+		stop()
 		ms := time.Millisecond
 		want := []time.Duration{0, 250 * ms, 750 * ms, 1750 * ms, 2000 * ms, 6250 * ms, 6400 * ms, 6650 * ms}
 		if !slices.Equal(opened, want) {
@@ -135,9 +140,7 @@ func TestFeedStops(t *testing.T) {
 				<-ctx.Done()
 				return ctx.Err()
 			})
-		ctx, cancel := context.WithCancel(t.Context())
-		var all sync.WaitGroup
-		all.Go(func() { f.run(ctx) })
+		stop := runFeed(t, f)
 		for range 3 {
 			f.want(true)
 			f.want(true)
@@ -153,8 +156,7 @@ func TestFeedStops(t *testing.T) {
 		}
 		f.want(true)
 		synctest.Wait()
-		cancel()
-		all.Wait()
+		stop()
 		if running || opened != 4 {
 			t.Errorf("running %t after %d openings, want false after 4", running, opened)
 		}
@@ -175,15 +177,12 @@ func TestFeedTellsAStall(t *testing.T) {
 				<-ctx.Done()
 				return ctx.Err()
 			})
-		ctx, cancel := context.WithCancel(t.Context())
-		var all sync.WaitGroup
-		all.Go(func() { f.run(ctx) })
+		stop := runFeed(t, f)
 		f.want(true)
 		time.Sleep(20 * stallTime)
 		f.want(false)
 		synctest.Wait()
-		cancel()
-		all.Wait()
+		stop()
 		want := []DeviceState{DeviceOK, DeviceLost, DeviceOK, DeviceLost, DeviceOK, DeviceLost, DeviceIdle}
 		if !slices.Equal(states, want) {
 			t.Errorf("states %v, want %v", states, want)

@@ -108,8 +108,8 @@ func sameVisits(t *testing.T, before, now []store.Visit) []store.Visit {
 	return now
 }
 
-// samePhones compares who may come in with what was known, and what was told since; told lines end in an order in
-// which the last one about a phone counts.
+// samePhones compares who may come in with what was known, and with what was told since, where the last line about a
+// phone counts. It notes in known what is so now.
 func samePhones(t *testing.T, known map[string]bool, told string, now []string) {
 	t.Helper()
 	unsure := map[string]bool{}
