@@ -52,6 +52,8 @@ func testSilence(t *testing.T, length time.Duration) {
 	voice := NewVoice(VoiceOptions{Packet: length, Open: func(context.Context) (io.Closer, error) {
 		return &pausingMicrophone{Microphone: sim.NewMicrophone(), from: from, to: to}, nil
 	}})
+	// So that no packet comes at the very instant at which it is mixed, or not.
+	time.Sleep(length / 2)
 	var bytes, packets [end / time.Second]int // of each second
 	sequence, timestamp, begin := uint16(65500), uint32(0), time.Now()
 	_ = voice.Stream(ctx, func(packet []byte, duration time.Duration, captured time.Time) {
@@ -75,8 +77,7 @@ func testSilence(t *testing.T, length time.Duration) {
 			t.Errorf("%d bytes in second %d", bytes[second], second)
 		}
 	}
-	// A packet and the mixing that wants it may fall on the same instant, where sound begins.
-	if c := talker.Counts(); c.Lost+c.Late+c.Bad+c.Skipped > 0 || c.Concealed > 6 || c.Comfort < int64((to-from)*3/4/FrameDuration) {
+	if c := talker.Counts(); c.Lost+c.Late+c.Bad+c.Skipped > 0 || c.Concealed > 0 || c.Comfort < int64((to-from)*3/4/FrameDuration) {
 		t.Errorf("%+v", c)
 	}
 	// The melody comes again with its first note. The loudspeaker is a block ahead.
