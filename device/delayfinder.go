@@ -19,6 +19,10 @@ const (
 	// finderEarly is how much later than it was played the sound may be pushed: so
 	// much of it is there already when the microphone's comes.
 	finderEarly = 40 * time.Millisecond
+	// finderFloor is how loud a frequency has to be among what was played for its phase to count, as a share of the
+	// loudest one's amplitude. What is below is mostly the traces of edges: where two steady tones both
+	// break off, as when a busy machine misses a piece, those of the one would match those of the other.
+	finderFloor = 0.01
 	// finderQuiet is the level below which nothing is compared, dBFS.
 	finderQuiet = -50.0
 )
@@ -89,10 +93,14 @@ func (f *delayFinder) measure() (delay time.Duration, sure float64) {
 	f.fft.transform(f.a)
 	f.fft.transform(f.b)
 	const low, high = 200 * 2 * finderWindow / finderRate, 3600 * 2 * finderWindow / finderRate
+	loudest := 0.0
+	for i := low; i <= high; i++ {
+		loudest = max(loudest, cmplx.Abs(f.a[i]))
+	}
 	for i := range f.a {
 		at := min(i, len(f.a)-i)
 		cross := f.a[i] * cmplx.Conj(f.b[i])
-		if size := cmplx.Abs(cross); size > 0 && at >= low && at <= high {
+		if size := cmplx.Abs(cross); size > 0 && at >= low && at <= high && cmplx.Abs(f.a[i]) >= loudest*finderFloor {
 			f.a[i] = cross / complex(size, 0)
 		} else {
 			f.a[i] = 0

@@ -187,6 +187,30 @@ func TestMeasureEcho(t *testing.T) {
 	}
 }
 
+// Two steady tones that break off now and then, as on a busy machine, are not taken for one another's echo.
+func TestTonesAreNoEcho(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	broken := func(hertz float64) []int16 {
+		pcm := tone(hertz, 0.3, random.IntN(SampleRate), finderWindow*SampleRate/finderRate)
+		for range random.IntN(4) {
+			at := random.IntN(len(pcm))
+			clear(pcm[at:min(len(pcm), at+samplesIn(time.Duration(4+random.IntN(60))*time.Millisecond))])
+		}
+		return pcm
+	}
+	surest := 0.0
+	for range 100 {
+		finder := newDelayFinder()
+		finder.push(broken(523), broken(440), SampleRate)
+		_, sure := finder.measure()
+		surest = max(surest, sure)
+	}
+	t.Logf("%.1f at most", surest)
+	if surest >= finderSure {
+		t.Errorf("an echo was found: %.1f", surest)
+	}
+}
+
 func scaled(response []float64, by float64) []float64 {
 	for i := range response {
 		response[i] *= by
