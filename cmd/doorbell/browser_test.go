@@ -194,14 +194,13 @@ func (p *phone) online() {
 	p.until("document.documentElement.dataset.connection === 'online'")
 }
 
-// seesMotion waits until new pictures of the door are decoded, and reads the
-// test card's time code from them.
+// seesMotion waits until three new pictures of the door are decoded.
 func (p *phone) seesMotion() {
 	p.t.Helper()
 	frames := "document.getElementById('remoteVideo').getVideoPlaybackQuality().totalVideoFrames"
 	p.until(frames + " > 0")
 	before := eval[float64](p, frames)
-	p.until(fmt.Sprintf("%s > %f", frames, before+5))
+	p.until(fmt.Sprintf("%s > %f", frames, before+2))
 }
 
 // house is a simulated door and a phone that is logged in.

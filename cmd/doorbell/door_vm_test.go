@@ -94,14 +94,28 @@ func (m *machine) pictureAndSound(anna *phone) {
 	m.ring(anna)
 	m.sub("vivid's picture", func(t *testing.T) { anna.seesBars(guest.Bars(), 0.9) })
 	m.sub("the visitor is heard", func(t *testing.T) {
-		visitor := m.speak()
-		anna.listens()
-		anna.hearsPitch(visitorPitch)
-		m.must(visitor.Kill(m.within(10 * time.Second)))
+		m.visitorIsHeard(anna)
 	})
 	m.sub("the phone is heard", func(t *testing.T) { m.hearsPhone() })
 	anna.tap("hangUpBtn")
 	anna.state("home")
+}
+
+// visitorIsHeard plays the visitor's tone until the page measures its pitch in what the door sends.
+func (m *machine) visitorIsHeard(anna *phone) {
+	m.t.Helper()
+	visitor := m.speak()
+	anna.listens()
+	pitch := 0.0
+	err := poll(30*time.Second, func() bool {
+		pitch = eval[float64](anna, "window.pitch()")
+		return math.Abs(pitch-visitorPitch) < 8
+	})
+	if err != nil {
+		m.t.Errorf("%s hears %.1f Hz, want %.1f; aplay says %q, and the sound card and the door:\n%s", anna.name, pitch, visitorPitch, visitor.Output(),
+			m.shell("grep . /proc/asound/Loopback/pcm*/sub0/[hs]*; "+vmProgram+" status --json"))
+	}
+	m.must(visitor.Kill(m.within(10 * time.Second)))
 }
 
 // speak plays the visitor's tone, over and over, into the other end of the door's microphone.

@@ -243,18 +243,6 @@ func matches(got [][]float64, bars []color.RGBA) bool {
 	return true
 }
 
-// hearsPitch waits until the page measures that pitch in what the door sends.
-func (p *phone) hearsPitch(hertz float64) {
-	p.t.Helper()
-	pitch := 0.0
-	if poll(30*time.Second, func() bool {
-		pitch = eval[float64](p, "window.pitch()")
-		return math.Abs(pitch-hertz) < 8
-	}) != nil {
-		p.t.Errorf("%s hears %.1f Hz, want %.1f", p.name, pitch, hertz)
-	}
-}
-
 // device waits until the page knows that a device of the door is "ok" or "lost".
 func (p *phone) device(name, state string) {
 	p.t.Helper()

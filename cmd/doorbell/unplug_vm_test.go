@@ -29,10 +29,7 @@ func (m *machine) soundCard(anna *phone) {
 		func() { m.must(m.UnplugSound(m.within(time.Minute))) },
 		func() { m.must(m.PlugSound(m.within(time.Minute))) },
 		func() { anna.device("microphone", "ok"); anna.device("speaker", "ok") })
-	visitor := m.speak()
-	anna.listens()
-	anna.hearsPitch(visitorPitch)
-	m.must(visitor.Kill(m.within(10 * time.Second)))
+	m.visitorIsHeard(anna)
 	m.hearsPhone()
 	anna.tap("hangUpBtn")
 	anna.state("home")
@@ -143,8 +140,8 @@ func (m *machine) takenAway(anna *phone, device string, times int, away, back, w
 		if len(took) == maxRows*times && row+1 < times {
 			m.t.Fatalf("the %s was not back within %v so often as %d times in a row: %v", device, returnTime, times, took)
 		}
-		works()
 	}
+	works()
 	after := m.usage()
 	m.rests(alone)
 	slices.Sort(took)
