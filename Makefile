@@ -106,21 +106,21 @@ test: deb tools test-tools types vm-tools package-tools | $(filter check,$(MAKEC
 .PHONY: test-host
 test-host: security
 	@$(COMPILE) nice go list -race -test -export ./... >/dev/null # compiles them
-	nice $(GO_TEST) -race ./...
-	+nice env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-browser test-idle
+	+nice env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-go test-idle
 	+nice $(MAKE) --no-print-directory guest-test
 	+nice $(MAKE) --no-print-directory vm-arm-test
 
-.PHONY: test-browser
-test-browser:
+.PHONY: test-go
+test-go:
+	$(GO_TEST) -race ./...
 	$(GO_TEST) -race -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
 
-# What takes the processors while the page waits for this and that.
+# What takes the processors while the others wait for this and that; what can wait itself comes first.
 .PHONY: test-idle
 test-idle:
 	cd web && nice -n 9 node --test --test-reporter=dot test/
-	+nice -n 9 $(MAKE) --no-print-directory arm-test
 	$(if $(CI),nice -n 9 .ci/reproducible arm64 c)
+	+nice -n 9 $(MAKE) --no-print-directory arm-test
 
 .PHONY: test-machines
 test-machines:
