@@ -96,31 +96,29 @@ version:
 
 # A virtual machine takes one processor: all else runs beside it, after what both need was built once, at a low
 # priority, since the machines' tests measure how soon a device is back and how much time is used up. (Three rows of one priority
-# starve, on two processors, tests that count what comes in a second.) The two have a jobserver of their own: that of
-# `make check test` may leave them one job, and they would run one by one. Where both are asked for, the check comes
-# first: it takes all processors at full priority.
+# starve, on two processors, tests that count what comes in a second.) Which of the two rows comes to its end first takes the
+# next of the rest. They have a jobserver of their own: that of `make check test` may leave them one job, and they would
+# run one by one. Where both are asked for, the check comes first: it takes all processors at full priority.
 .PHONY: test
 test: deb tools test-tools types vm-tools package-tools | $(filter check,$(MAKECMDGOALS)) ## run all tests: Go with the race detector, JavaScript, the page in a browser, virtual machines, packages
-	env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-host test-machines
+	env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-host test-machines guest-test vm-arm-test
 
 .PHONY: test-host
 test-host: security
 	@$(COMPILE) nice go list -race -test -export ./... >/dev/null # compiles them
-	+nice env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-go test-idle
-	+nice $(MAKE) --no-print-directory guest-test
-	+nice $(MAKE) --no-print-directory vm-arm-test
+	nice $(GO_TEST) -race ./...
+	+nice env -u MAKEFLAGS make --no-print-directory --jobs=2 --output-sync=line BUILT=yes $(MAKEOVERRIDES) test-browser test-idle
 
-.PHONY: test-go
-test-go:
-	$(GO_TEST) -race ./...
+.PHONY: test-browser
+test-browser:
 	$(GO_TEST) -race -tags=$(TAGS),browser -timeout 20m -run Browser ./cmd/doorbell
 
-# What takes the processors while the others wait for this and that; what can wait itself comes first.
+# What takes the processors while the page waits for this and that.
 .PHONY: test-idle
 test-idle:
 	cd web && nice -n 9 node --test --test-reporter=dot test/
-	$(if $(CI),nice -n 9 .ci/reproducible arm64 c)
 	+nice -n 9 $(MAKE) --no-print-directory arm-test
+	$(if $(CI),nice -n 9 .ci/reproducible arm64 c)
 
 .PHONY: test-machines
 test-machines:
@@ -133,14 +131,14 @@ arm-test: $(if $(BUILT),,arm64 armv7) ## run the ARM releases, emulated: version
 	.ci/arm-test armv7
 
 # One machine at a time: -p 1. With CI set, a machine that can't be had is an error.
-VM_TEST := $(if $(CI),DOORBELL_VM=must,) $(GO_TEST) -p 1 -timeout 20m
+VM_TEST := env $(if $(CI),DOORBELL_VM=must,) $(GO_TEST) -p 1 -timeout 20m
 
 .PHONY: vm-test
 vm-test: guest-test door-test vm-arm-test ## run the tests in virtual machines with the kernel's own camera, sound card and button
 
 .PHONY: guest-test
 guest-test: $(if $(BUILT),,tools vm-tools) # the machines themselves
-	$(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
+	nice $(VM_TEST) -tags=$(TAGS),vm ./device/guest/...
 
 .PHONY: door-test
 door-test: $(if $(BUILT),,tools test-tools vm-tools) # the doorbell in them
@@ -149,7 +147,7 @@ door-test: $(if $(BUILT),,tools test-tools vm-tools) # the doorbell in them
 
 .PHONY: vm-arm-test
 vm-arm-test: $(if $(BUILT),,tools test-tools vm-tools arm64) # and the arm64 release
-	$(VM_TEST) -tags=$(TAGS),vm,browser -run TestARM ./cmd/doorbell
+	nice $(VM_TEST) -tags=$(TAGS),vm,browser -run TestARM ./cmd/doorbell
 
 .PHONY: package-test
 package-test: $(if $(BUILT),,tools test-tools vm-tools package-tools deb) ## install, ring, upgrade in a call, hang, remove and purge in a Debian with systemd (a virtual machine)
