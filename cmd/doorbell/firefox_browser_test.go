@@ -21,8 +21,14 @@ func TestBrowserFirefox(t *testing.T) {
 	door := start(t, simulated)
 	fritz := startFirefox(t)
 	fritz.open(door.status().Page)
-	if evalIn[bool](fritz, `return RTCRtpReceiver.getCapabilities('video').codecs.some((codec) => codec.mimeType === 'video/H264');`) {
-		t.Fatal("this Firefox has H.264, so it shows nothing of one that has none")
+	// What it offers tells: RTCRtpReceiver.getCapabilities may name H.264 without the plug-in, too.
+	if offer := evalIn[string](fritz, `
+		const probe = new RTCPeerConnection();
+		probe.addTransceiver('video', { direction: 'recvonly' });
+		const { sdp } = await probe.createOffer();
+		probe.close();
+		return sdp;`); !strings.Contains(offer, "VP8/90000") || strings.Contains(offer, "H264/90000") {
+		t.Fatalf("this Firefox should offer VP8 and no H.264, as one does that has not fetched its plug-in; it offers\n%s", offer)
 	}
 	evalIn[bool](fritz, `
 		const set = RTCPeerConnection.prototype.setRemoteDescription;
