@@ -201,12 +201,12 @@ fuzz: tools ## fuzz each target for a minute
 clean: ## remove what was built
 	rm -rf bin dist web/node_modules
 
-# What the targets need, installed where it is missing (as root or through sudo).
+# What the targets need, installed where it is missing (as root or through sudo). Go is the first: it has the most to do.
+web-tools vm-tools package-tools: | go-tools
 
 .PHONY: tools
-tools:
+tools: go-tools
 	@.ci/need git=git gcc=gcc g++=g++ pkg-config=pkg-config /usr/include/opus/opus.h=libopus-dev /usr/include/turbojpeg.h=libturbojpeg0-dev /usr/include/speex/speex_echo.h=libspeexdsp-dev /usr/include/vpx/vp8cx.h=libvpx-dev /usr/include/linux/videodev2.h=linux-libc-dev
-	@.ci/toolchain
 
 .PHONY: go-tools
 go-tools:
